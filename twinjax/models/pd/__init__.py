@@ -1,0 +1,1 @@
+"""What the drug does: effects driven by a concentration."""

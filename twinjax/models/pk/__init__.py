@@ -1,0 +1,1 @@
+"""Where the drug goes: absorption, distribution, elimination, binding to the target."""

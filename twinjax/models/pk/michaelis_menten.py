@@ -1,0 +1,116 @@
+"""Saturable elimination."""
+
+from __future__ import annotations
+
+import equinox as eqx
+
+from twinjax.models.base import AbstractModel, Balance, Route
+from twinjax.units import Amount, AmountRate, Concentration, Fraction, Rate, Time, Volume
+
+
+class OneCompartmentMichaelisMenten(AbstractModel):
+    """One compartment with Michaelis-Menten elimination; bolus or infusion into `central`.
+
+    .. code-block:: text
+
+        central' = -vmax c / (km + c)          c = central / v = plasma
+
+    **Parameters** (scalars): `vmax` greatest rate of elimination (mg/h), `km` concentration at half of it (mg/L), `v`
+    volume of distribution (L).
+    **Assumptions**: well-stirred; a single saturable path.
+    **Reference**: Wagner 1973, J Pharmacokinet Biopharm 1:103, doi:10.1007/BF01059625. Typical values: phenytoin, vmax
+    415 mg/day and km 5.7 mg/L, Grasela et al. 1983, Clin Pharmacokinet 8:355, doi:10.2165/00003088-198308040-00006;
+    volume 0.65 L/kg, Winter, Basic Clinical Pharmacokinetics.
+    """
+
+    vmax: AmountRate
+    km: Concentration
+    v: Volume
+
+    class State(eqx.Module):
+        """Drug in the body."""
+
+        central: Amount
+
+    class Output(eqx.Module):
+        """Plasma concentration."""
+
+        plasma: Concentration
+
+    def derivative(self, t, y, u):
+        """Elimination saturates."""
+        c = y.central / self.v
+        return self.State(central=u.central - self.vmax * c / (self.km + c))
+
+    def output(self, t, y, u):
+        """Concentration in the volume of distribution."""
+        return self.Output(plasma=y.central / self.v)
+
+    def balances(self, t, y, u):
+        """The drug leaves by the saturable path alone."""
+        c = y.central / self.v
+        return {"drug": Balance(("central",), gain=-self.vmax * c / (self.km + c))}
+
+    @classmethod
+    def typical(cls):
+        """Phenytoin in an adult of 70 kg."""
+        return cls(vmax=415.0 / 24, km=5.7, v=0.65 * 70)
+
+
+class OneCompartmentOralMichaelisMenten(AbstractModel):
+    """First-order absorption into one compartment with Michaelis-Menten elimination.
+
+    .. code-block:: text
+
+        depot'   = -ka depot
+        central' =  ka depot - vmax c / (km + c)          c = central / v = plasma
+
+    **Parameters** (scalars): `ka` absorption rate constant (1/h), `vmax` greatest rate of elimination (mg/h), `km`
+    concentration at half of it (mg/L), `v` volume of distribution (L), `lag` absorption lag time (h), `bioavailability`
+    of doses into the depot.
+    **Assumptions**: well-stirred; a single saturable path.
+    **Reference**: as `OneCompartmentMichaelisMenten`; the absorption rate constant is illustrative.
+    """
+
+    ka: Rate
+    vmax: AmountRate
+    km: Concentration
+    v: Volume
+    lag: Time = 0.0
+    bioavailability: Fraction = 1.0
+
+    class State(eqx.Module):
+        """Drug at the absorption site and in the body."""
+
+        depot: Amount
+        central: Amount
+
+    class Output(eqx.Module):
+        """Plasma concentration."""
+
+        plasma: Concentration
+
+    def derivative(self, t, y, u):
+        """Absorption is first order, elimination saturates."""
+        c = y.central / self.v
+        absorbed = self.ka * y.depot
+        eliminated = self.vmax * c / (self.km + c)
+        return self.State(depot=u.depot - absorbed, central=u.central + absorbed - eliminated)
+
+    def output(self, t, y, u):
+        """Concentration in the volume of distribution."""
+        return self.Output(plasma=y.central / self.v)
+
+    def routes(self):
+        """Lag and bioavailability belong to the depot."""
+        return {"depot": Route(lag=self.lag, bioavailability=self.bioavailability)}
+
+    def balances(self, t, y, u):
+        """The drug leaves by the saturable path alone."""
+        c = y.central / self.v
+        return {"drug": Balance(("depot", "central"), gain=-self.vmax * c / (self.km + c))}
+
+    @classmethod
+    def typical(cls):
+        """Phenytoin in an adult of 70 kg."""
+        return cls(ka=0.5, vmax=415.0 / 24, km=5.7, v=0.65 * 70)

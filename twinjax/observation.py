@@ -1,0 +1,146 @@
+"""What was measured, and how far a measurement may lie from the model: residual errors and limits of quantification."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from twinjax.units import Scalar
+
+QUANTIFIED, BELOW, ABOVE = 0, 1, -1
+"""How a value was recorded: measured, or only known to lie below or above it (CENS = 0, 1, -1)."""
+
+
+class Measurements(eqx.Module):
+    """One subject's measurements, in record order.
+
+    **Parameters** (all `(n,)` NumPy arrays): `time`; `value` (for a censored one, the limit of quantification); `output`,
+    the number of the output observed, 1 for the model's first, or its name; `censored` (`QUANTIFIED`, `BELOW`, `ABOVE`);
+    `limit`, the other end of a censoring interval (0 for a concentration that cannot be negative; -inf if none);
+    `order`, the record's place among doses at the same time.
+    """
+
+    time: Any
+    value: Any
+    output: tuple[str | int, ...] = eqx.field(static=True)
+    censored: Any = None
+    limit: Any = None
+    order: Any = None
+
+    def __post_init__(self) -> None:
+        n = len(self.output)
+
+        def column(given: Any, default: float) -> np.ndarray:
+            return np.full(n, default) if given is None else np.asarray(given, dtype=float).reshape(-1)
+
+        self.time, self.value = column(self.time, 0.0), column(self.value, np.nan)
+        self.censored, self.limit = column(self.censored, QUANTIFIED).astype(int), column(self.limit, -np.inf)
+        self.order = np.full(n, np.inf) if self.order is None else column(self.order, np.inf)
+        for name in ("time", "value", "censored", "limit", "order"):
+            if len(getattr(self, name)) != n:
+                raise ValueError(f"measurements: {name} has {len(getattr(self, name))} entries, output has {n}")
+
+    @staticmethod
+    def of(time: Any, value: Any, output: str | int = 1, **more: Any) -> Measurements:
+        """Measurements of one output."""
+        time = np.asarray(time, dtype=float).reshape(-1)
+        return Measurements(time, value, (output,) * len(time), **more)
+
+    @staticmethod
+    def none() -> Measurements:
+        """No measurements."""
+        return Measurements((), (), ())
+
+    def __len__(self) -> int:
+        return len(self.output)
+
+
+class AbstractResidual(eqx.Module):
+    """A residual error: normal about the prediction, on the scale of `transform`, with a variance that may depend on it.
+
+    Its fields are parameters with names: those of the output ``plasma`` are ``plasma.additive`` and so on.
+    """
+
+    @abc.abstractmethod
+    def variance(self, prediction: Scalar) -> Scalar:
+        """Variance of a transformed measurement, given the (untransformed) prediction."""
+
+    def transform(self, x: Scalar) -> Scalar:
+        """The scale on which the error is normal; the identity unless overridden."""
+        return x
+
+
+class Additive(AbstractResidual):
+    """Constant standard deviation `additive`, in the output's unit."""
+
+    additive: Scalar
+
+    def variance(self, prediction):
+        """additive^2."""
+        return jnp.square(self.additive) + 0.0 * prediction
+
+
+class Proportional(AbstractResidual):
+    """Standard deviation proportional to the prediction: `proportional` times |f|."""
+
+    proportional: Scalar
+
+    def variance(self, prediction):
+        """(proportional f)^2."""
+        return jnp.square(self.proportional * prediction)
+
+
+class Combined(AbstractResidual):
+    """Additive and proportional errors, independent: their variances add (Monolix's and nlmixr2's combined2)."""
+
+    additive: Scalar
+    proportional: Scalar
+
+    def variance(self, prediction):
+        """additive^2 + (proportional f)^2."""
+        return jnp.square(self.additive) + jnp.square(self.proportional * prediction)
+
+
+class CombinedLinear(AbstractResidual):
+    """One error whose standard deviation is additive + proportional |f| (Monolix's and nlmixr2's combined1)."""
+
+    additive: Scalar
+    proportional: Scalar
+
+    def variance(self, prediction):
+        """(additive + proportional |f|)^2."""
+        return jnp.square(self.additive + self.proportional * jnp.abs(prediction))
+
+
+class PowerError(AbstractResidual):
+    """Standard deviation `proportional` times |f| to the `exponent`."""
+
+    proportional: Scalar
+    exponent: Scalar
+
+    def variance(self, prediction):
+        """(proportional |f|^exponent)^2; zero at f = 0."""
+        positive = jnp.abs(prediction) > 0
+        safe = jnp.where(positive, jnp.abs(prediction), 1.0)
+        return jnp.where(positive, jnp.square(self.proportional * safe**self.exponent), 0.0)
+
+
+class LogNormal(AbstractResidual):
+    """Normal on the log scale with standard deviation `lognormal`; measurements and predictions are positive.
+
+    The objective is that of the logarithms (as in NONMEM with log-transformed data): it lacks 2 sum(log y).
+    """
+
+    lognormal: Scalar
+
+    def variance(self, prediction):
+        """lognormal^2."""
+        return jnp.square(self.lognormal) + 0.0 * prediction
+
+    def transform(self, x):
+        """The logarithm, floored where the argument is not positive so that a bad step stays finite."""
+        return jnp.log(jnp.maximum(x, 1e-300))

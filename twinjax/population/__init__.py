@@ -1,0 +1,1 @@
+"""Who: covariates, variability, subjects, cohorts. Knows no solver."""

@@ -1,0 +1,291 @@
+"""Any model, by diffrax's Runge-Kutta methods: the reference solve. The only file that knows diffrax.
+
+diffrax steps and interpolates; the loop is ours, so that one patient's whole history (doses, infusions, resets, lags,
+samples) runs in one loop at its own pace, and a batch needs only as many turns as its slowest patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import diffrax as dfx
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from twinjax.models.base import AbstractModel
+from twinjax.solve.events import Spread, Steady, Timeline, field, ravel, timeline, undeclared
+from twinjax.solve.exact import finish
+from twinjax.solve.problem import MAX_STEPS, NOT_FINITE, OK, STEP_TOO_SMALL, AbstractBackend, Problem, Solution
+from twinjax.solve.sensitivity import forward_sensitivities
+
+_STIFF = 3e4
+"""Rate times duration above which an implicit method is chosen: an explicit one needs about a third as many steps."""
+
+
+class Diffrax(AbstractBackend):
+    """Adaptive Runge-Kutta with error control per patient.
+
+    **Parameters**: `rtol`, `atol`, local error tolerances (`atol` in the states' units); `solver`, a diffrax solver with
+    an error estimate, None for Tsit5 or, where the equations are stiff, Kvaerno5; `max_steps` per patient.
+    Stiffness is measured on the first patients' Jacobians when numbers are known, and taken from `model.stiff` inside jit.
+    Steady states (SS) are found by Newton's method on one dosing interval to ten times `rtol`, and differentiated by the implicit
+    function theorem. Gradients are exact derivatives of the discrete solution with its steps frozen.
+    """
+
+    rtol: float = 1e-8
+    atol: float = 1e-10
+    solver: dfx.AbstractSolver | None = None
+    max_steps: int = eqx.field(static=True, default=20_000)
+    order: int = eqx.field(static=True, default=3)
+
+    def refusal(self, problem: Problem) -> str | None:
+        """Refuses only what has no meaning."""
+        if problem.steady and any(
+            r.transit is not None for r in jax.tree.map(lambda x: x[0, 0], problem.model).routes().values()
+        ):
+            return "a steady state of doses with transit absorption is not available; give the doses one by one"
+        return undeclared(problem)
+
+    def solve(self, problem: Problem) -> Solution:
+        """Every patient in one loop."""
+        leaves, structure = jax.tree.flatten(problem)
+        solver = self.solver or (_implicit(self.rtol, self.atol) if _is_stiff(problem) else dfx.Tsit5(scan_kind="lax"))
+
+        def one(*leaves: Any) -> tuple[Any, Any]:
+            p = jax.tree.unflatten(structure, leaves)
+            y, code, steps = _Loop(p, solver, self.rtol, self.atol, self.max_steps).run()
+            return y, (code, steps)
+
+        y, (code, steps) = forward_sensitivities(one, self.order)(*leaves)
+
+        def close(p: Problem, y: Any, code: Any, steps: Any) -> Solution:
+            line, _ = timeline(p, lambda model, steady, start: (start, jnp.array(True)))
+            return finish(p, line, y, steps=steps, code=code)
+
+        return jax.vmap(close)(problem, y, code, steps)
+
+
+def _implicit(rtol: float, atol: float) -> dfx.AbstractSolver:
+    return dfx.Kvaerno5(scan_kind="lax", root_finder=dfx.VeryChord(rtol=rtol, atol=atol))
+
+
+def _is_stiff(problem: Problem) -> bool:
+    known = not any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((problem.model, problem.time, problem.doses)))
+    if not known:
+        return type(problem.model).stiff
+    if type(problem.model).stiff:
+        return True
+    few = min(problem.patients, 4)
+    for i in range(few):
+        model = jax.tree.map(lambda x: x[i, 0], problem.model)  # noqa: B023
+        y = ravel(model.initial())
+        if y.size == 0:
+            return False
+        y = y.at[problem.doses.compartment[i]].add(jnp.where(problem.doses.given[i], problem.doses.amount[i], 0.0))
+        jacobian = np.asarray(jax.jacfwd(lambda v: field(model, 0.0, v, jnp.zeros_like(v)))(y))  # noqa: B023
+        span = float(problem.time[i].max() - problem.time[i].min())
+        if np.all(np.isfinite(jacobian)) and np.abs(np.linalg.eigvals(jacobian)).max() * span > _STIFF:
+            return True
+    return False
+
+
+class _Carry(eqx.Module):
+    t: Any
+    y: Any
+    h: Any
+    event: Any
+    sample: Any
+    jumped: Any
+    inner: Any
+    saved: Any
+    steps: Any
+    code: Any
+
+
+class _Loop:
+    """One patient's integration, for `jax.vmap`."""
+
+    def __init__(self, p: Problem, solver: Any, rtol: Any, atol: Any, max_steps: int) -> None:
+        self.p, self.solver, self.rtol, self.atol, self.max_steps = p, solver, rtol, atol, max_steps
+
+    def run(self) -> tuple[Any, Any, Any]:
+        """States at the samples `(samples, states)`, a result code, and how many steps were tried."""
+        p = self.p
+        line, spread = timeline(p, self.steady_state)
+        begin = ravel(jax.tree.map(lambda x: x[0], p.model).initial())
+        samples, end = p.time.shape[0], jnp.max(p.time)
+        if begin.shape[0] == 0:
+            return jnp.zeros((samples, 0)), line.code, jnp.zeros((), int)
+        events = line.time.shape[0]
+
+        def moment(event: Any) -> tuple[Any, Any, Any]:
+            model = jax.tree.map(lambda x: x[line.segment[event]], p.model)
+            following = line.time[jnp.minimum(event, events - 1)] if events else end
+            return model, line.inputs[event], jnp.where(event < events, following, end)
+
+        def pending(c: _Carry) -> Any:
+            return (c.sample < samples) & (c.code == OK)
+
+        def turn(c: _Carry) -> _Carry:
+            model, inputs, barrier = moment(c.event)
+            step = self.attempt(model, inputs, spread, c, barrier)
+            saved, sample = self.save(line, c, step)
+            hit = step.accepted & step.landed & (c.event < events)
+            at = jnp.minimum(c.event, max(events - 1, 0))
+            y = jnp.where(step.accepted, step.y, c.y)
+            if events:
+                y = jnp.where(hit, line.keep[at] * y + line.jump[at], y)
+            code = jnp.where(c.steps + 1 >= self.max_steps, MAX_STEPS, step.code)
+            return _Carry(
+                t=jnp.where(step.accepted, step.t, c.t), y=y, h=step.h, event=c.event + hit, sample=sample,
+                jumped=jnp.where(step.accepted, hit, c.jumped),
+                inner=jax.tree.map(lambda a, b: jnp.where(step.accepted, a, b), step.inner, c.inner),
+                saved=saved, steps=c.steps + 1, code=jnp.where(sample < samples, code, step.code),
+            )  # fmt: skip
+
+        model, inputs, _ = moment(0)
+        term = self.term(spread)
+        inner = self.solver.init(term, line.start, line.start + 1.0, begin, (model, inputs))
+        span = jax.lax.stop_gradient(end - line.start)
+        carry = _Carry(
+            t=line.start, y=begin, h=jnp.where(span > 0, 1e-3 * span, 1.0), event=jnp.zeros((), int),
+            sample=jnp.zeros((), int), jumped=jnp.array(True), inner=inner,
+            saved=jnp.full((samples, begin.shape[0]), jnp.nan), steps=jnp.zeros((), int), code=line.code,
+        )  # fmt: skip
+        done = jax.lax.while_loop(pending, turn, carry)
+        return done.saved, done.code, done.steps
+
+    def term(self, spread: Spread | None) -> dfx.ODETerm:
+        """The vector field on flat vectors, with inputs as arguments."""
+
+        def vector_field(t: Any, y: Any, args: Any) -> Any:
+            model, inputs = args
+            return field(model, t, y, inputs if spread is None else inputs + spread.into(t, y.shape[0]))
+
+        return dfx.ODETerm(vector_field)
+
+    def attempt(self, model: AbstractModel, inputs: Any, spread: Spread | None, c: _Carry, barrier: Any) -> _Step:
+        """One step toward the barrier, its error, and the step size to try next. Step sizes are frozen."""
+        t, stopped = jax.lax.stop_gradient((c.t, barrier))
+        nothing = stopped <= t
+        landed = t + c.h >= stopped - 1e-12 * jnp.abs(stopped)
+        until = jnp.where(landed, barrier, c.t + c.h)  # an event due now makes a step of no length, but with a derivative
+        term, args = self.term(spread), (model, inputs)
+        y, error, dense, inner, _ = self.solver.step(term, c.t, until, c.y, args, c.inner, c.jumped)
+        tried = jax.lax.stop_gradient(jnp.where(nothing, c.h, until - c.t))
+        magnitude = self.atol + self.rtol * jnp.maximum(jnp.abs(c.y), jnp.abs(y))
+        ratio = jax.lax.stop_gradient(jnp.sqrt(jnp.mean(jnp.square(error / magnitude))))
+        accepted = nothing | (ratio <= 1.0)
+        exponent = 1.0 / self.solver.error_order(term)
+        factor = jnp.where(ratio > 0, 0.9 * jnp.maximum(ratio, 1e-10) ** -exponent, 10.0)
+        factor = jnp.where(jnp.isfinite(ratio), jnp.clip(factor, 0.2, 10.0), 0.2)
+        h = jnp.where(accepted, jnp.maximum(factor * tried, jnp.where(landed, c.h, 0.0)), jnp.minimum(factor, 0.9) * tried)
+        h = jnp.where(nothing, c.h, h)
+        small = ~accepted & (h < 1e-13 * jnp.maximum(jnp.abs(t), tried * 1e-3))
+        small = small | (~accepted & (h < 1e-200)) | (~accepted & (t + h == t))
+        code = jnp.where(small, jnp.where(jnp.isfinite(ratio), STEP_TOO_SMALL, NOT_FINITE), OK)
+        return _Step(until, y, h, accepted, landed | nothing, inner, dense, nothing, code)
+
+    def save(self, line: Timeline, c: _Carry, step: _Step) -> tuple[Any, Any]:
+        """Samples that lie in the step, by the solver's own interpolation."""
+        time, last = self.p.time, self.p.time.shape[0] - 1
+        # An empty step has nothing to interpolate; give it a length so that 0/0 meets no gradient.
+        reach = jnp.where(step.nothing, c.t + 1.0, step.t)
+        dense = self.solver.interpolation_cls(t0=c.t, t1=reach, **step.dense)
+
+        def due(carry: Any) -> Any:
+            sample = jnp.minimum(carry[1], last)
+            inside = (line.rank[sample] == c.event) & (time[sample] <= step.t)
+            return (carry[1] <= last) & step.accepted & inside
+
+        def take(carry: Any) -> Any:
+            saved, sample = carry
+            y = jnp.where(step.nothing, step.y, dense.evaluate(jnp.where(step.nothing, c.t, time[sample])))
+            return saved.at[sample].set(y), sample + 1
+
+        return jax.lax.while_loop(due, take, (c.saved, c.sample))
+
+    # ------------------------------------------------------------------------------------------------ steady state
+
+    def flow(self, model: AbstractModel, t: Any, length: Any, y: Any, inputs: Any) -> Any:
+        """The state after `length` at constant inputs."""
+        end = t + length
+        begin = _Carry(
+            t=t, y=y, h=jax.lax.stop_gradient(jnp.where(length > 0, 1e-2 * length, 1.0)), event=0, sample=0,
+            jumped=jnp.array(True), inner=self.solver.init(self.term(None), t, t + 1.0, y, (model, inputs)),
+            saved=0, steps=jnp.zeros((), int), code=jnp.array(OK),
+        )  # fmt: skip
+
+        def pending(c: _Carry) -> Any:
+            return (c.t < end) & (c.code == OK)
+
+        def turn(c: _Carry) -> _Carry:
+            s = self.attempt(model, inputs, None, c, end)
+            code = jnp.where(c.steps + 1 >= self.max_steps, MAX_STEPS, s.code)
+            return _Carry(
+                t=jnp.where(s.accepted, s.t, c.t), y=jnp.where(s.accepted, s.y, c.y), h=s.h, event=0, sample=0,
+                jumped=jnp.array(False), inner=jax.tree.map(lambda a, b: jnp.where(s.accepted, a, b), s.inner, c.inner),
+                saved=0, steps=c.steps + 1, code=code,
+            )  # fmt: skip
+
+        return jax.lax.while_loop(pending, turn, begin).y
+
+    def steady_state(self, model: AbstractModel, steady: Steady, start: Any) -> tuple[Any, Any]:
+        """Newton's method on the map of one dosing interval, plain doses where Newton does not help."""
+        one_hot = jnp.zeros(start.shape[0]).at[steady.compartment].set(1.0)
+
+        def interval(model: AbstractModel, s: Steady, y: Any) -> Any:
+            t = s.time
+            for k in range(4):
+                y = self.flow(model, t, s.lengths[k], y, one_hot * s.rates[k])
+                t = t + s.lengths[k]
+                if k == 1:
+                    y = y + s.bolus * one_hot
+            return y
+
+        frozen_model, frozen = jax.lax.stop_gradient((model, steady))
+        one = jnp.eye(start.shape[0])
+
+        def distance(y: Any, moved: Any) -> Any:
+            return jnp.max(jnp.abs(moved - y) / (self.atol + 10 * self.rtol * jnp.abs(moved)))
+
+        def pending(c: Any) -> Any:
+            _, _, gap, turns = c
+            return ~(gap <= 1.0) & (turns < 60)
+
+        def turn(c: Any) -> Any:
+            y, fallback, gap, turns = c
+            moved = interval(frozen_model, frozen, y)
+            jacobian = jax.jacfwd(lambda v: interval(frozen_model, frozen, v))(y)
+            now = distance(y, moved)
+            newton = y + jnp.linalg.solve(one - jacobian, moved - y)
+            worse = ~(now < gap) & (turns > 3)
+            good = jnp.all(jnp.isfinite(newton)) & (turns >= 3)
+            following = jnp.where(now <= 1.0, y, jnp.where(worse, fallback, jnp.where(good, newton, moved)))
+            return following, jnp.where(worse, fallback, moved), jnp.where(worse, gap, now), turns + 1
+
+        start = jax.lax.stop_gradient(start)
+        y, _, gap, _ = jax.lax.while_loop(pending, turn, (start, start, jnp.asarray(jnp.inf), 0))
+        y = jax.lax.stop_gradient(y)
+        chord = jnp.linalg.inv(one - jax.jacfwd(lambda v: interval(frozen_model, frozen, v))(y))
+        chord = jax.lax.stop_gradient(chord)
+        for _ in range(3):  # each step makes one more derivative of the fixed point exact
+            y = y + chord @ (interval(model, steady, y) - y)
+        return y, gap <= 1.0
+
+
+class _Step(eqx.Module):
+    t: Any
+    y: Any
+    h: Any
+    accepted: Any
+    landed: Any
+    inner: Any
+    dense: Any
+    nothing: Any
+    code: Any
+
+

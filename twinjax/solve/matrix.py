@@ -1,0 +1,38 @@
+"""The matrix exponential, written so that every derivative of it exists in both modes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+_DEGREE_BOUND = 0.25
+_SQUARINGS = 24
+
+
+def expm(a: Any) -> Any:
+    """Exponential of square matrices `(..., n, n)` by scaling, a Taylor polynomial of degree 12 and squaring.
+
+    At the scaled norm of at most 0.25 the truncation is 0.25^13 / 13! = 2e-18 of the norm. Up to 24 squarings serve
+    norms up to 4e6; larger ones give NaN rather than a wrong number. No `while`, no branch: reverse and forward mode of any
+    order. **Reference**: Moler & Van Loan 2003, doi:10.1137/S00361445024180, methods 1 and 3.
+    """
+    norm = jax.lax.stop_gradient(jnp.max(jnp.sum(jnp.abs(a), axis=-2), axis=-1))
+    squarings = jnp.ceil(jnp.log2(jnp.maximum(norm, _DEGREE_BOUND) / _DEGREE_BOUND))
+    squarings = jnp.where(squarings > _SQUARINGS, jnp.nan, squarings)
+    x = a * (0.5**squarings)[..., None, None]
+    one = jnp.eye(a.shape[-1], dtype=a.dtype)
+    x2 = x @ x
+    x3, x4 = x2 @ x, x2 @ x2
+    f = [1.0]
+    for k in range(1, 13):
+        f.append(f[-1] / k)
+    top = f[12] * x4 + f[11] * x3 + f[10] * x2 + f[9] * x + f[8] * one
+    middle = top @ x4 + f[7] * x3 + f[6] * x2 + f[5] * x + f[4] * one
+    y = middle @ x4 + f[3] * x3 + f[2] * x2 + x + one
+
+    def square(y: Any, i: Any) -> tuple[Any, None]:
+        return jnp.where((i < squarings)[..., None, None], y @ y, y), None
+
+    return jax.lax.scan(square, y, jnp.arange(_SQUARINGS))[0]

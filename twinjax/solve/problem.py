@@ -1,0 +1,292 @@
+"""The seam: a `Problem` goes in, a `Solution` comes out, and every `AbstractBackend` agrees on what they mean."""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from twinjax.dosing import BOLUS, GIVEN_RATE, Regimen
+from twinjax.models.base import AbstractModel, input_names, state_names
+from twinjax.naming import resolve
+
+OK, MAX_STEPS, NOT_FINITE, STEP_TOO_SMALL, NO_STEADY_STATE, OVERLAP = range(6)
+RESULTS = {
+    OK: "solved",
+    MAX_STEPS: "the step limit was reached; raise max_steps, or choose a stiff method",
+    NOT_FINITE: "a parameter, a dose or the model's equations gave a value that is not finite",
+    STEP_TOO_SMALL: "the step size fell to rounding error; the equations are discontinuous or blow up",
+    NO_STEADY_STATE: "no steady state was found to the tolerance; does the model have one under this dosing?",
+    OVERLAP: "steady-state infusions overlap more often than was planned for; pass a larger overlap",
+}
+"""What each result code means, in words."""
+
+
+class Doses(eqx.Module):
+    """Every dose of every patient, additional ones written out. All `(patients, rows)`; rows of padding are not `given`."""
+
+    time: Any
+    amount: Any
+    rate: Any
+    compartment: Any
+    mode: Any
+    order: Any
+    additional: Any
+    segment: Any
+    given: Any
+
+
+class Jumps(eqx.Module):
+    """Resets and steady states. All `(patients, rows)`. `clears` is false for SS = 2; `steady` true for SS = 1 and 2."""
+
+    time: Any
+    amount: Any
+    rate: Any
+    interval: Any
+    compartment: Any
+    mode: Any
+    order: Any
+    segment: Any
+    clears: Any
+    steady: Any
+    given: Any
+
+
+class Problem(eqx.Module):
+    """A batch of patients to integrate; the patient axis always leads.
+
+    **Parameters**: `model`, leaves `(patients, segments)`; `doses`, `jumps`; `time`, `order`, `(patients, samples)`, where
+    outputs are wanted and how they rank among records of the same time; `switch_time`, `switch_order`,
+    `(patients, segments - 1)`, when the next segment's parameters take over. `infusions` and `steady` say whether there can
+    be any; `overlap` bounds how many steady-state infusions run at once.
+    """
+
+    model: AbstractModel
+    doses: Doses
+    jumps: Jumps
+    time: Any
+    order: Any
+    switch_time: Any
+    switch_order: Any
+    infusions: bool = eqx.field(static=True)
+    steady: bool = eqx.field(static=True)
+    overlap: int = eqx.field(static=True)
+
+    @property
+    def patients(self) -> int:
+        """How many patients."""
+        return self.time.shape[0]
+
+    @property
+    def segments(self) -> int:
+        """How many parameter segments each patient has."""
+        return self.switch_time.shape[1] + 1
+
+
+class Solution(eqx.Module):
+    """What a backend found.
+
+    **Parameters**: `time` `(patients, samples)`; `output` and `state`, the model's classes with leaves of that shape;
+    `result` `(patients,)`, a code that `RESULTS` puts in words; `steps` `(patients,)`, steps taken (0 for closed forms).
+    Rows of a patient whose result is not 0 are NaN from where it failed.
+    """
+
+    time: Any
+    output: Any
+    state: Any
+    result: Any
+    steps: Any
+
+    @property
+    def failed(self) -> np.ndarray:
+        """Indices of the patients that were not solved."""
+        return np.flatnonzero(np.asarray(self.result))
+
+    def raise_failures(self, names: Sequence[str] | None = None) -> Solution:
+        """Itself, or `RuntimeError` naming the patients that failed and why."""
+        failed = self.failed
+        if len(failed):
+            who = [f"{names[i] if names else i}: {RESULTS[int(self.result[i])]}" for i in failed[:10]]
+            more = f" and {len(failed) - 10} more" if len(failed) > 10 else ""
+            raise RuntimeError(f"{len(failed)} of {len(self.result)} patients failed{more}:\n  " + "\n  ".join(who))
+        return self
+
+
+class AbstractBackend(eqx.Module):
+    """A way to integrate. Backends are frozen objects passed as an argument; their options are their fields."""
+
+    @abc.abstractmethod
+    def refusal(self, problem: Problem) -> str | None:
+        """Why this backend cannot serve the problem, in words; None if it can."""
+
+    @abc.abstractmethod
+    def solve(self, problem: Problem) -> Solution:
+        """Integrate. Inside `jit`, `vmap`, `grad` and `jvp` alike."""
+
+
+# ------------------------------------------------------------------------------------------------------------ building
+
+
+def build(
+    model: AbstractModel,
+    regimens: Regimen | Sequence[Regimen],
+    time: Any,
+    *,
+    order: Any = None,
+    switch_time: Any = None,
+    switch_order: Any = None,
+    overlap: int | None = None,
+) -> Problem:
+    """A `Problem` from a model and regimens as people write them.
+
+    **Parameters**: `model`, leaves scalar, `(patients,)` or `(patients, segments)`; `regimens`, one for all or one each;
+    `time`, `(samples,)` for all or `(patients, samples)`; `order` likewise (default: after every record of the same time);
+    `overlap`, how many infusions of a steady-state regimen may run at once (default: from the data, at least 2).
+    **Raises** `ValueError` for a dose into a compartment that is not there, shapes that do not agree, a time or a
+    parameter that is not finite.
+    """
+    time = jnp.asarray(time, jnp.result_type(float))
+    sizes = {len(x) for x in ([regimens] if not isinstance(regimens, Regimen) else [])}
+    sizes |= {x.shape[0] for x in (time, switch_time) if x is not None and np.ndim(x) == 2}
+    sizes |= {leaf.shape[0] for leaf in jax.tree.leaves(model) if jnp.ndim(leaf) > 0}
+    if len(sizes - {1}) > 1:
+        raise ValueError(f"how many patients? The model, regimens and times say {', '.join(map(str, sorted(sizes)))}")
+    patients = max(sizes, default=1)
+    shared = isinstance(regimens, Regimen)
+    each = [regimens] if isinstance(regimens, Regimen) else list(regimens)
+    samples = jnp.broadcast_to(time, (patients, time.shape[-1]))
+    _finite("sample time", samples)
+    if order is None:
+        order = jnp.full(samples.shape, jnp.inf)
+    switch_time = jnp.zeros((patients, 0)) if switch_time is None else jnp.asarray(switch_time, samples.dtype)
+    switch_order = jnp.zeros((patients, 0)) if switch_order is None else jnp.asarray(switch_order, samples.dtype)
+    segments = switch_time.shape[1] + 1
+    known_order = None if segments == 1 else np.asarray(switch_order)
+
+    def widen(leaf: Any) -> Any:
+        leaf = jnp.asarray(leaf)
+        return jnp.broadcast_to(leaf.reshape(leaf.shape + (1,) * (2 - leaf.ndim)), (patients, segments))
+
+    tables = [_tables(model, r, None if known_order is None else known_order[i]) for i, r in enumerate(each)]
+    doses = _pad([t[0] for t in tables])
+    jumps = _pad([t[1] for t in tables])
+    if shared and patients > 1:
+        doses, jumps = jax.tree.map(lambda a: jnp.broadcast_to(a, (patients, *a.shape[1:])), (doses, jumps))
+    kinds = [k for r in each for k in r.kinds]
+    return Problem(
+        model=jax.tree.map(widen, model),
+        doses=doses,
+        jumps=jumps,
+        time=samples,
+        order=jnp.broadcast_to(jnp.asarray(order, samples.dtype), samples.shape),
+        switch_time=switch_time,
+        switch_order=switch_order,
+        infusions=any(k.mode != BOLUS for k in kinds),
+        steady=any(k.steady_state for k in kinds),
+        overlap=overlap if overlap is not None else max((_overlap(r) for r in each), default=0),
+    )
+
+
+def _finite(what: str, values: Any) -> None:
+    if not isinstance(values, jax.core.Tracer) and not np.all(np.isfinite(values)):
+        raise ValueError(f"a {what} is not finite")
+
+
+def _overlap(regimen: Regimen) -> int:
+    """How many earlier infusions of a steady-state dose can still run when it is given, with one to spare."""
+    most = 0
+    for i, k in enumerate(regimen.kinds):
+        if not k.steady_state or k.mode == BOLUS:
+            continue
+        known = [c[i] for c in (regimen.amount, regimen.rate, regimen.interval)]
+        if k.mode == GIVEN_RATE and not any(isinstance(c, jax.core.Tracer) for c in known) and known[2] > 0:
+            most = max(most, math.ceil(float(known[0] / known[1] / known[2])) + 1)
+        else:
+            most = max(most, 2)
+    return most
+
+
+def _tables(model: AbstractModel, regimen: Regimen, switch_order: np.ndarray | None) -> tuple[Doses, Jumps]:
+    """One patient's records as rows, `(rows,)` each."""
+    states = state_names(model)
+    dosable = [n for n in input_names(model) if n in states]
+
+    def compartment(into: str | int, record: int) -> int:
+        name = into
+        if isinstance(into, int):
+            if not 1 <= into <= len(states):
+                raise ValueError(
+                    f"dose record {record + 1}: compartment {into} of a model with {len(states)}: "
+                    + ", ".join(f"{i} {n}" for i, n in enumerate(states, 1))
+                )
+            name = states[into - 1]
+        full = resolve(str(name), states, f"compartment (dose record {record + 1})")
+        if full not in dosable:
+            raise ValueError(f"dose record {record + 1}: {full} takes no doses; these do: {', '.join(dosable)}")
+        return states.index(full)
+
+    def segment(order: int) -> int:
+        return 0 if switch_order is None else int(np.sum(switch_order < order))
+
+    rows = [(i, k, n) for i, k in enumerate(regimen.kinds) if k.evid != 3 for n in range(k.additional + 1)]
+    # A constant infusion since long ago (AMT = 0, SS = 1) ends at its record: it is a jump only.
+    constant = [i for i, k in enumerate(regimen.kinds) if k.mode == GIVEN_RATE and k.steady_state and _is_zero(regimen.amount[i])]
+    rows = [r for r in rows if r[0] not in constant]
+    at = np.asarray([i for i, _, _ in rows], dtype=int)
+    repeat = np.asarray([n for _, _, n in rows], dtype=float)
+
+    def ints(values: list[Any], kind: Any = int) -> Any:
+        return jnp.asarray(np.asarray(values, dtype=kind))
+
+    doses = Doses(
+        time=regimen.time[at] + repeat * regimen.interval[at],
+        amount=regimen.amount[at],
+        rate=regimen.rate[at],
+        compartment=ints([compartment(k.into, i) for i, k, _ in rows]),
+        mode=ints([k.mode for _, k, _ in rows]),
+        order=ints([k.order for _, k, _ in rows], float),
+        additional=ints([n > 0 for _, _, n in rows], bool),
+        segment=ints([segment(k.order) for _, k, _ in rows]),
+        given=ints([True for _ in rows], bool),
+    )
+    jump = [(i, k) for i, k in enumerate(regimen.kinds) if k.evid in (3, 4) or k.steady_state]
+    at = np.asarray([i for i, _ in jump], dtype=int)
+    jumps = Jumps(
+        time=regimen.time[at],
+        amount=regimen.amount[at],
+        rate=regimen.rate[at],
+        interval=regimen.interval[at],
+        compartment=ints([0 if k.evid == 3 else compartment(k.into, i) for i, k in jump]),
+        mode=ints([k.mode for _, k in jump]),
+        order=ints([k.order for _, k in jump], float),
+        segment=ints([segment(k.order) for _, k in jump]),
+        clears=ints([k.evid in (3, 4) or k.steady_state == 1 for _, k in jump], bool),
+        steady=ints([k.steady_state > 0 for _, k in jump], bool),
+        given=ints([True for _ in jump], bool),
+    )
+    return doses, jumps
+
+
+def _is_zero(x: Any) -> bool:
+    return not isinstance(x, jax.core.Tracer) and float(x) == 0.0
+
+
+def _pad(tables: list[Any]) -> Any:
+    """Tables of different lengths as one, `(patients, rows)`, padded with zeros."""
+    rows = max((t.given.shape[0] for t in tables), default=0)
+
+    def stack(*columns: Any) -> Any:
+        if all(isinstance(c, np.ndarray | jax.Array) and not isinstance(c, jax.core.Tracer) for c in columns):
+            out = np.zeros((len(columns), rows), np.asarray(columns[0]).dtype)
+            for i, c in enumerate(columns):
+                out[i, : c.shape[0]] = c
+            return jnp.asarray(out)
+        return jnp.stack([jnp.pad(c, (0, rows - c.shape[0])) for c in columns])
+
+    return jax.tree.map(stack, *tables)

@@ -1,0 +1,100 @@
+"""`simulate`: one patient, a cohort or a trial's subjects, by the backend that serves best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from twinjax.dosing import Regimen
+from twinjax.models.base import AbstractModel
+from twinjax.solve.diffrax import Diffrax
+from twinjax.solve.exact import Exact
+from twinjax.solve.problem import AbstractBackend, Problem, Solution, build
+
+
+@runtime_checkable
+class Patients(Protocol):
+    """Many patients at once: a cohort, or the subjects of a trial."""
+
+    model: AbstractModel
+    regimens: Sequence[Regimen] | None
+
+    def schedule(self) -> dict[str, Any]:
+        """Sample times, orders and parameter switches, as `build` takes them; empty where there are none of their own."""
+        ...
+
+
+def choose(problem: Problem) -> AbstractBackend:
+    """Closed form where the model is linear with constant coefficients, diffrax elsewhere.
+
+    **Raises** `ValueError` with every backend's refusal if none can serve.
+    """
+    refusals = []
+    for backend in (Exact(), Diffrax()):
+        why = backend.refusal(problem)
+        if why is None:
+            return backend
+        refusals.append(f"{type(backend).__name__}: {why}")
+    raise ValueError("no backend can serve this problem:\n  " + "\n  ".join(refusals))
+
+
+def simulate(
+    who: AbstractModel | Patients,
+    regimen: Regimen | Sequence[Regimen] | None = None,
+    times: Any = None,
+    *,
+    backend: AbstractBackend | None = None,
+    throw: bool = False,
+) -> Solution:
+    """States and outputs of one patient or many over time.
+
+    **Parameters**: `who`, a model (leaves scalar, or with a leading patient axis), or patients: a `Cohort`, a trial's subjects;
+    `regimen`, one for all or one each (default: the patients' own, else no doses); `times`, `(samples,)` or
+    `(patients, samples)`, in the model's time unit (default: the patients' own). A sample at the time of a dose is taken
+    after it, except where a trial's own records say otherwise. `backend`, None for the automatic choice (`choose`);
+    `throw`, raise if any patient fails rather than return its result code.
+    **Returns** a `Solution` whose leaves have a leading patient axis.
+    **Raises** `ValueError` for a dose into an unknown compartment, times or parameters that are not finite, and a backend
+    that cannot serve; with `throw`, `RuntimeError` naming the patients that failed.
+    """
+    problem = pose(who, regimen, times)
+    if backend is None:
+        backend = choose(problem)
+    else:
+        why = backend.refusal(problem)
+        if why is not None:
+            raise ValueError(f"{type(backend).__name__} cannot serve: {why}")
+    solution = _solve(backend, problem)
+    return solution.raise_failures(getattr(who, "ids", None)) if throw else solution
+
+
+def pose(who: AbstractModel | Patients, regimen: Regimen | Sequence[Regimen] | None = None, times: Any = None) -> Problem:
+    """The `Problem` that `simulate` would solve."""
+    if isinstance(who, AbstractModel):
+        model, schedule = who, {}
+    else:
+        model, schedule = who.model, dict(who.schedule())
+        regimen = who.regimens if regimen is None else regimen
+    if times is not None:
+        for own in ("time", "order"):
+            schedule.pop(own, None)
+        schedule["time"] = times
+    if "time" not in schedule:
+        raise ValueError("times says when to sample: an array of times in the model's unit")
+    if np.size(schedule["time"]) == 0:
+        raise ValueError("times is empty; give at least one time to sample at")
+    return build(model, Regimen.none() if regimen is None else regimen, **schedule)
+
+
+@eqx.filter_jit
+def _solve(backend: AbstractBackend, problem: Problem) -> Solution:
+    return backend.solve(problem)
+
+
+def unsorted(times: Any) -> bool:
+    """Whether sample times are known and not in order."""
+    return not isinstance(times, jax.core.Tracer) and bool(np.any(np.diff(np.asarray(times), axis=-1) < 0))
