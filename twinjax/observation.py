@@ -129,7 +129,7 @@ class PowerError(AbstractResidual):
         return jnp.where(positive, jnp.square(self.proportional * safe**self.exponent), 0.0)
 
 
-class LogNormal(AbstractResidual):
+class LogNormalError(AbstractResidual):
     """Normal on the log scale with standard deviation `lognormal`; measurements and predictions are positive.
 
     The objective is that of the logarithms (as in NONMEM with log-transformed data): it lacks 2 sum(log y).

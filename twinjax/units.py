@@ -106,7 +106,8 @@ class Unit:
 def _parse(text: str) -> dict[str, _Rational]:
     powers: dict[str, _Rational] = {}
     tokens = re.findall(r"\s*([*/]|1(?![\d.])|[A-Za-z%]+(?:\^-?\d+(?:\.\d+)?)?)\s*", text)
-    if "".join(tokens) != re.sub(r"\s+", "", text) or not tokens:
+    alternate = len(tokens) % 2 and all((token in "*/") == bool(i % 2) for i, token in enumerate(tokens))
+    if "".join(tokens) != re.sub(r"\s+", "", text) or not alternate:
         raise ValueError(f"cannot read the unit {text!r}; write it like 'mg/L', '1/h' or 'L/h'")
     sign = 1
     for token in tokens:

@@ -25,7 +25,7 @@ ROLES = {
     "LLOQ": ("LOQ",),
     "DVID": ("YTYPE",),
 }
-"""Every part a column can play, and the names it may have besides its own. An alias counts only where the name is absent."""
+"""Every part a column can play, and its aliases, which count only where the name itself is absent."""
 
 REQUIRED = ("ID", "TIME")
 
@@ -64,7 +64,9 @@ def find(names: Sequence[str], columns: Mapping[str, str | None] | None, finding
             if column.casefold() in folded:
                 found[role] = folded[column.casefold()]
             else:
-                missing(role, names, findings, f"there is no column {column!r}, which `columns` names for {role}", column)
+                missing(
+                    role, names, findings, f"there is no column {column!r}, which `columns` names for {role}", column
+                )
             continue
         for name in (role, *aliases):
             if name.casefold() in folded:

@@ -21,7 +21,9 @@ _TARGETS = {
 """What each part is converted to where no target is given, and how to say what is allowed."""
 
 
-def factors(units: Mapping[str, Any] | None, covariates: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
+def factors(
+    units: Mapping[str, Any] | None, covariates: Mapping[str, Any], columns: Mapping[str, str]
+) -> dict[str, Any]:
     """What to multiply by: part, or covariate -> factor; DV may have a mapping of outputs to factors.
 
     II follows TIME, and RATE follows AMT and TIME, unless they have units of their own.

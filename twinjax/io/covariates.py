@@ -1,4 +1,4 @@
-"""The covariates of a data file: numbers or coded text, filled where missing, and cut into segments where they change."""
+"""The covariates of a data file: numbers or coded text, filled where missing, cut into segments where they change."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from twinjax.naming import suggestion
 
 Wanted = Sequence[str] | Mapping[str, str] | None
 """Which covariates: names of columns, or new name -> column; None is every column that plays no other part."""
+
+_CORRECT = "correct it, or name the covariates you want with covariates=[...]"
 
 
 def read_covariates(
@@ -31,7 +33,7 @@ def read_covariates(
             codes = _levels(table.text(column))
             if wanted is None and len(codes) > max(20, len(spans)):
                 findings.add(
-                    f"is text with {len(codes)} different values (dates? comments?), so it is left out of the covariates",
+                    f"is text with {len(codes)} different values (dates? comments?), so it is left out as a covariate",
                     column=column, severity="note",
                 )  # fmt: skip
                 continue
@@ -41,8 +43,7 @@ def read_covariates(
             findings.add(f"is text, coded as {listed}", column=column, severity="note")
         elif bad.any():
             text = table.text(column)
-            advice = "correct it, or name the covariates you want with covariates=[...]"
-            findings.where(bad, column, lambda i, text=text: f"{text[i]!r} is not a number; {advice}")
+            findings.where(bad, column, lambda i, text=text: f"{text[i]!r} is not a number; {_CORRECT}")
         findings.where(np.isinf(numbers), column, "is infinite; give a finite number, or . where it is not known")
         if not present.any():
             said = "has no value at all, so it is left out of the covariates"
@@ -80,7 +81,7 @@ def _choose(table: Table, taken: set[str], wanted: Wanted, findings: Findings) -
         raise ValueError(f"covariates is a list of columns or a mapping of names to columns; write [{wanted!r}]")
     folded = {n.casefold(): n for n in reversed(table.names) if n}
     chosen: dict[str, str] = {}
-    for name, column in (wanted.items() if isinstance(wanted, Mapping) else ((c, c) for c in wanted)):
+    for name, column in wanted.items() if isinstance(wanted, Mapping) else ((c, c) for c in wanted):
         if column.casefold() in folded:
             chosen[name] = folded[column.casefold()]
         else:
@@ -116,5 +117,7 @@ def _looks_like_a_clock(column: str, values: np.ndarray, spans: Sequence[slice],
     steps = sum(s.stop - s.start - 1 for s in spans)
     changes = sum(int((np.diff(values[s]) != 0).sum()) for s in spans)
     if steps >= 10 and changes > 0.8 * steps:
-        said = "changes at nearly every record, like a clock or a row number; if it is no covariate, name those that are"
+        said = (
+            "changes at nearly every record, like a clock or a row number; if it is no covariate, name those that are"
+        )
         findings.add(f"{said} with covariates=[...]", column=column, severity="note")

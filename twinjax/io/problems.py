@@ -16,8 +16,8 @@ SHOWN = 20
 class Problem:
     """One thing that a reader of the data should know.
 
-    **Parameters**: `row`, the line of the file as an editor counts it (the first line is 1; for a data frame with integer
-    labels, label + 2), None where it is about the whole file; `column`, as the file spells it; `subject`;
+    **Parameters**: `row`, the line of the file as an editor counts it (the first line is 1; for a data frame with
+    integer labels, label + 2), None where it is about the whole file; `column`, as the file spells it; `subject`;
     `message`, what it is and what to do; `severity`, ``"error"`` (the data cannot be used) or ``"note"`` (they can).
     """
 
@@ -56,7 +56,8 @@ class DataError(ValueError):
 class Findings:
     """Problems as they are found, in whatever order the checks run.
 
-    **Parameters**: `source`, the name of the file; `rows` and `subjects`, the line and the subject of every record, once known.
+    **Parameters**: `source`, the name of the file; `rows` and `subjects`, the line and the subject of every record,
+    once known.
     """
 
     def __init__(self, source: str) -> None:

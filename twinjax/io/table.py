@@ -38,7 +38,7 @@ class Table:
     rows: np.ndarray
 
     def number(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """A column as numbers (NaN where missing or not a number), and where it holds something that is not a number."""
+        """A column as numbers (NaN where there is none), and where it holds something that is not a number."""
         cells = self.cells[name]
         if cells.dtype != object:
             return cells.astype(float), np.zeros(len(cells), bool)
@@ -94,14 +94,20 @@ def read_table(data: str | os.PathLike[str] | pd.DataFrame, words: set[str], fin
 def _of_frame(frame: pd.DataFrame) -> tuple[list[str], list[np.ndarray], np.ndarray]:
     labelled = pd.api.types.is_integer_dtype(frame.index.dtype)
     rows = (np.asarray(frame.index) if labelled else np.arange(len(frame))) + 2
-    return [str(c).strip() for c in frame.columns], [_frame_column(frame.iloc[:, i]) for i in range(frame.shape[1])], rows
+    return (
+        [str(c).strip() for c in frame.columns],
+        [_frame_column(frame.iloc[:, i]) for i in range(frame.shape[1])],
+        rows,
+    )
 
 
 def _frame_column(column: Any) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.to_numpy(dtype=float, na_value=np.nan)
     blank = column.isna().to_numpy()
-    texts = ["" if b or str(c).strip().lower() in MISSING else str(c).strip() for c, b in zip(column, blank, strict=True)]
+    texts = [
+        "" if b or str(c).strip().lower() in MISSING else str(c).strip() for c, b in zip(column, blank, strict=True)
+    ]
     return np.array(texts, dtype=object)
 
 
@@ -120,7 +126,9 @@ def _of_lines(
         return None
     at = _header(lines, filled, words)
     if at is None:
-        findings.add("there is no header: the first line must name the columns (ID, TIME, AMT, DV, ...)", row=filled[0] + 1)
+        findings.add(
+            "there is no header: the first line must name the columns (ID, TIME, AMT, DV, ...)", row=filled[0] + 1
+        )
         return None
     header = lines[at].lstrip().lstrip("#@") if lines[at].lstrip()[:1] in "#@" else lines[at]
     separator = next((s for s in (",", ";", "\t") if s in header), None)
@@ -136,7 +144,9 @@ def _of_lines(
         while len(cells) > len(names) and not cells[-1]:
             cells.pop()
         if len(cells) != len(names):
-            findings.add(f"has {len(cells)} cells where the header has {len(names)}; write . for a missing cell", row=i + 1)
+            findings.add(
+                f"has {len(cells)} cells where the header has {len(names)}; write . for a missing cell", row=i + 1
+            )
         kept.append((cells + [""] * len(names))[: len(names)])
     rows = [i + 1 for i in data]
     body = [np.array([r[j] for r in kept] or [], dtype=object) for j in range(len(names))]
@@ -159,7 +169,7 @@ def _comment(line: str, c_is_text: bool = False) -> bool:
 
 
 def _header(lines: list[str], filled: Iterable[int], words: set[str]) -> int | None:
-    """The header's line: the first with two known names, a comment mark before it or not; or a first line without numbers."""
+    """The header's line: the first with two known names, commented out or not; else a first line without numbers."""
     filled = list(filled)
     first = next((i for i in filled if not _comment(lines[i])), None)
     for i in filled:

@@ -1,0 +1,102 @@
+"""Every model, in one list: a new model is a file in this folder and a line here."""
+
+from twinjax.models.base import AbstractModel, Balance, Route, Transit, check_units
+from twinjax.models.coupled import Molar, coupled
+from twinjax.models.pd.direct import EmaxEffect, LinearEffect, LogLinearEffect, SigmoidEmaxEffect
+from twinjax.models.pd.effect_compartment import EffectCompartment
+from twinjax.models.pd.indirect_response import (
+    InhibitionOfLoss,
+    InhibitionOfProduction,
+    StimulationOfLoss,
+    StimulationOfProduction,
+)
+from twinjax.models.pd.myelosuppression import FribergMyelosuppression
+from twinjax.models.pd.precursor import PrecursorInhibition, PrecursorStimulation
+from twinjax.models.pk.absorption import OneCompartmentParallel, OneCompartmentSequential, OneCompartmentZeroOrder
+from twinjax.models.pk.michaelis_menten import OneCompartmentMichaelisMenten, OneCompartmentOralMichaelisMenten
+from twinjax.models.pk.mixed_elimination import OneCompartmentOralMixed, TwoCompartmentMixed, TwoCompartmentOralMixed
+from twinjax.models.pk.one_compartment import OneCompartment, OneCompartmentOral
+from twinjax.models.pk.parent_metabolite import ParentMetabolite
+from twinjax.models.pk.three_compartment import ThreeCompartment, ThreeCompartmentOral
+from twinjax.models.pk.tmdd import FullTMDD, IrreversibleTMDD
+from twinjax.models.pk.tmdd_approximations import QuasiEquilibriumTMDD, QuasiSteadyStateTMDD
+from twinjax.models.pk.transit import OneCompartmentTransit
+from twinjax.models.pk.two_compartment import TwoCompartment, TwoCompartmentOral
+
+REGISTRY: tuple[type[AbstractModel], ...] = (
+    OneCompartment,
+    OneCompartmentOral,
+    TwoCompartment,
+    TwoCompartmentOral,
+    ThreeCompartment,
+    ThreeCompartmentOral,
+    OneCompartmentZeroOrder,
+    OneCompartmentSequential,
+    OneCompartmentParallel,
+    OneCompartmentTransit,
+    OneCompartmentMichaelisMenten,
+    OneCompartmentOralMichaelisMenten,
+    OneCompartmentOralMixed,
+    TwoCompartmentMixed,
+    TwoCompartmentOralMixed,
+    ParentMetabolite,
+    FullTMDD,
+    IrreversibleTMDD,
+    QuasiEquilibriumTMDD,
+    QuasiSteadyStateTMDD,
+    LinearEffect,
+    LogLinearEffect,
+    EmaxEffect,
+    SigmoidEmaxEffect,
+    EffectCompartment,
+    InhibitionOfProduction,
+    InhibitionOfLoss,
+    StimulationOfProduction,
+    StimulationOfLoss,
+    PrecursorInhibition,
+    PrecursorStimulation,
+    FribergMyelosuppression,
+)
+
+__all__ = [
+    "REGISTRY",
+    "AbstractModel",
+    "Balance",
+    "EffectCompartment",
+    "EmaxEffect",
+    "FribergMyelosuppression",
+    "FullTMDD",
+    "InhibitionOfLoss",
+    "InhibitionOfProduction",
+    "IrreversibleTMDD",
+    "LinearEffect",
+    "LogLinearEffect",
+    "Molar",
+    "OneCompartment",
+    "OneCompartmentMichaelisMenten",
+    "OneCompartmentOral",
+    "OneCompartmentOralMichaelisMenten",
+    "OneCompartmentOralMixed",
+    "OneCompartmentParallel",
+    "OneCompartmentSequential",
+    "OneCompartmentTransit",
+    "OneCompartmentZeroOrder",
+    "ParentMetabolite",
+    "PrecursorInhibition",
+    "PrecursorStimulation",
+    "QuasiEquilibriumTMDD",
+    "QuasiSteadyStateTMDD",
+    "Route",
+    "SigmoidEmaxEffect",
+    "StimulationOfLoss",
+    "StimulationOfProduction",
+    "ThreeCompartment",
+    "ThreeCompartmentOral",
+    "Transit",
+    "TwoCompartment",
+    "TwoCompartmentMixed",
+    "TwoCompartmentOral",
+    "TwoCompartmentOralMixed",
+    "check_units",
+    "coupled",
+]

@@ -19,8 +19,8 @@ class LinearEffect(AbstractModel):
 
     **Parameters** (scalars): `e0` baseline (au), `slope` (au L/mg), negative where the drug lowers the response.
     **Assumptions**: no delay; concentrations far below saturation.
-    **Reference**: Holford & Sheiner 1981, Clin Pharmacokinet 6:429, doi:10.2165/00003088-198106060-00002. Typical values
-    are illustrative.
+    **Reference**: Holford & Sheiner 1981, Clin Pharmacokinet 6:429, doi:10.2165/00003088-198106060-00002. Typical
+    values are illustrative.
     """
 
     e0: Response
@@ -63,8 +63,8 @@ class LogLinearEffect(AbstractModel):
     **Parameters** (scalars): `e0` baseline (au), `slope` change per factor e of concentration (au), `c0` concentration
     (mg/L) above which the logarithm sets in.
     **Assumptions**: no delay; the one added keeps the effect finite, and equal to `e0`, without drug.
-    **Reference**: Holford & Sheiner 1981, Clin Pharmacokinet 6:429, doi:10.2165/00003088-198106060-00002. Typical values
-    are illustrative.
+    **Reference**: Holford & Sheiner 1981, Clin Pharmacokinet 6:429, doi:10.2165/00003088-198106060-00002. Typical
+    values are illustrative.
     """
 
     e0: Response
@@ -105,11 +105,11 @@ class EmaxEffect(AbstractModel):
 
         effect = e0 + emax concentration / (ec50 + concentration)
 
-    **Parameters** (scalars): `e0` baseline (au), `emax` greatest change (au), negative where the drug lowers the response,
-    `ec50` concentration at half of it (mg/L).
+    **Parameters** (scalars): `e0` baseline (au), `emax` greatest change (au), negative where the drug lowers the
+    response, `ec50` concentration at half of it (mg/L).
     **Assumptions**: no delay; one binding site.
-    **Reference**: Holford & Sheiner 1981, Clin Pharmacokinet 6:429, doi:10.2165/00003088-198106060-00002. Typical values
-    are illustrative.
+    **Reference**: Holford & Sheiner 1981, Clin Pharmacokinet 6:429, doi:10.2165/00003088-198106060-00002. Typical
+    values are illustrative.
     """
 
     e0: Response
@@ -150,8 +150,8 @@ class SigmoidEmaxEffect(AbstractModel):
 
         effect = e0 + emax concentration^gamma / (ec50^gamma + concentration^gamma)
 
-    **Parameters** (scalars): `e0` baseline (au), `emax` greatest change (au), negative where the drug lowers the response,
-    `ec50` concentration at half of it (mg/L), `gamma` steepness (Hill coefficient).
+    **Parameters** (scalars): `e0` baseline (au), `emax` greatest change (au), negative where the drug lowers the
+    response, `ec50` concentration at half of it (mg/L), `gamma` steepness (Hill coefficient).
     **Assumptions**: no delay.
     **Reference**: Hill 1910, J Physiol 40:iv; Holford & Sheiner 1981, Clin Pharmacokinet 6:429,
     doi:10.2165/00003088-198106060-00002. Typical values are illustrative.

@@ -18,7 +18,8 @@ class EffectCompartment(AbstractModel):
         effect       = e0 + emax effect_site^gamma / (ec50^gamma + effect_site^gamma)
 
     **Parameters** (scalars): `ke0` equilibration rate constant (1/h), `e0` baseline (au), `emax` greatest change (au),
-    negative where the drug lowers the response, `ec50` effect-site concentration at half of it (mg/L), `gamma` steepness.
+    negative where the drug lowers the response, `ec50` effect-site concentration at half of it (mg/L), `gamma`
+    steepness.
     **Assumptions**: the effect site holds a negligible amount of drug.
     **Reference**: Sheiner et al. 1979, Clin Pharmacol Ther 25:358, doi:10.1002/cpt1979253358. Typical values:
     remifentanil, spectral edge of the EEG (Hz), Minto et al. 1997, Anesthesiology 86:10,

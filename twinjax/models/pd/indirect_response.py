@@ -18,8 +18,8 @@ class InhibitionOfProduction(AbstractModel):
     **Parameters** (scalars): `kin` production (au/h), `kout` loss rate constant (1/h), `imax` greatest
     fraction inhibited, `ic50` concentration at half of it (mg/L).
     **Assumptions**: the response is in its steady state before the drug; the drug acts without delay.
-    **Reference**: Dayneka, Garg & Jusko 1993, J Pharmacokinet Biopharm 21:457, doi:10.1007/BF01061691. Typical values are
-    illustrative, of the size of warfarin's effect on the prothrombin complex.
+    **Reference**: Dayneka, Garg & Jusko 1993, J Pharmacokinet Biopharm 21:457, doi:10.1007/BF01061691. Typical values
+    are illustrative, of the size of warfarin's effect on the prothrombin complex.
     """
 
     kin: ResponseRate
@@ -76,8 +76,8 @@ class InhibitionOfLoss(AbstractModel):
     **Parameters** (scalars): `kin` production (au/h), `kout` loss rate constant (1/h), `imax` greatest
     fraction inhibited, `ic50` concentration at half of it (mg/L).
     **Assumptions**: the response is in its steady state before the drug; the drug acts without delay.
-    **Reference**: Dayneka, Garg & Jusko 1993, J Pharmacokinet Biopharm 21:457, doi:10.1007/BF01061691. Typical values are
-    illustrative.
+    **Reference**: Dayneka, Garg & Jusko 1993, J Pharmacokinet Biopharm 21:457, doi:10.1007/BF01061691. Typical values
+    are illustrative.
     """
 
     kin: ResponseRate
@@ -134,8 +134,8 @@ class StimulationOfProduction(AbstractModel):
     **Parameters** (scalars): `kin` production (au/h), `kout` loss rate constant (1/h), `smax` greatest
     relative stimulation, `sc50` concentration at half of it (mg/L).
     **Assumptions**: the response is in its steady state before the drug; the drug acts without delay.
-    **Reference**: Dayneka, Garg & Jusko 1993, J Pharmacokinet Biopharm 21:457, doi:10.1007/BF01061691. Typical values are
-    illustrative.
+    **Reference**: Dayneka, Garg & Jusko 1993, J Pharmacokinet Biopharm 21:457, doi:10.1007/BF01061691. Typical values
+    are illustrative.
     """
 
     kin: ResponseRate
@@ -192,8 +192,8 @@ class StimulationOfLoss(AbstractModel):
     **Parameters** (scalars): `kin` production (au/h), `kout` loss rate constant (1/h), `smax` greatest
     relative stimulation, `sc50` concentration at half of it (mg/L).
     **Assumptions**: the response is in its steady state before the drug; the drug acts without delay.
-    **Reference**: Dayneka, Garg & Jusko 1993, J Pharmacokinet Biopharm 21:457, doi:10.1007/BF01061691. Typical values are
-    illustrative.
+    **Reference**: Dayneka, Garg & Jusko 1993, J Pharmacokinet Biopharm 21:457, doi:10.1007/BF01061691. Typical values
+    are illustrative.
     """
 
     kin: ResponseRate

@@ -23,11 +23,11 @@ class FribergMyelosuppression(AbstractModel):
 
     **Parameters** (scalars): `circ0` baseline count (1e9/L), `mtt` mean transit time through the marrow (h), `gamma`
     strength of the feedback, `slope` of the linear drug effect (L/mg).
-    **Assumptions**: three transit compartments; cells proliferate, mature and leave the blood at one rate constant; drug
-    effect linear in the concentration (above 1/slope cells are killed); the feedback sees no fewer than 1e-6 of the
-    baseline, so that it stays finite.
-    **Reference**: Friberg et al. 2002, J Clin Oncol 20:4713, doi:10.1200/JCO.2002.02.140. Typical values: docetaxel, with
-    its slope of 8.58 L/umol at 0.80788 mg/umol.
+    **Assumptions**: three transit compartments; cells proliferate, mature and leave the blood at one rate constant;
+    drug effect linear in the concentration (above 1/slope cells are killed); the feedback sees no fewer than 1e-6 of
+    the baseline, so that it stays finite.
+    **Reference**: Friberg et al. 2002, J Clin Oncol 20:4713, doi:10.1200/JCO.2002.02.140. Typical values: docetaxel,
+    with its slope of 8.58 L/umol at 0.80788 mg/umol.
     """
 
     circ0: CellCount

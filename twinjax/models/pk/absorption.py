@@ -135,8 +135,8 @@ class OneCompartmentParallel(AbstractModel):
     duration (RATE = -2). The split is in their bioavailabilities.
 
     **Parameters** (scalars): `ka` absorption rate constant (1/h), `cl` clearance (L/h), `v` volume of distribution (L),
-    `fraction` absorbed first order, `duration` of the zero-order part (h), `lag` of the first-order part (h), `lag_zero`
-    of the zero-order part (h), `bioavailability` of the whole dose.
+    `fraction` absorbed first order, `duration` of the zero-order part (h), `lag` of the first-order part (h),
+    `lag_zero` of the zero-order part (h), `bioavailability` of the whole dose.
     **Assumptions**: the two processes are independent; linear elimination.
     **Reference**: Zhou 2003, J Clin Pharmacol 43:211, doi:10.1177/0091270002250613. Typical values are illustrative.
     """

@@ -79,8 +79,8 @@ class TwoCompartmentMixed(AbstractModel):
     **Parameters** (scalars): `cl` linear clearance (L/h), `vmax` greatest rate of saturable elimination (mg/h), `km`
     concentration at half of it (mg/L), `v1` central volume (L), `q` intercompartmental clearance (L/h), `v2` peripheral
     volume (L).
-    **Assumptions**: each compartment well-stirred; the two paths of elimination are independent; the target-mediated path
-    of an antibody at constant target.
+    **Assumptions**: each compartment well-stirred; the two paths of elimination are independent; the target-mediated
+    path of an antibody at constant target.
     **Reference**: typical values: pembrolizumab, Elassaiss-Schaap et al. 2017, CPT Pharmacometrics Syst Pharmacol 6:21,
     doi:10.1002/psp4.12132 (per day there, per hour here).
     """

@@ -17,8 +17,9 @@ class OneCompartment(AbstractModel):
 
     **Parameters** (scalars): `cl` clearance (L/h), `v` volume of distribution (L).
     **Assumptions**: well-stirred; linear elimination.
-    **Reference**: Gabrielsson & Weiner, Pharmacokinetic and Pharmacodynamic Data Analysis; NONMEM ADVAN1 TRANS2. Typical
-    values: phenobarbital, 0.0047 L/h/kg and 0.96 L/kg, Grasela & Donn 1985, Dev Pharmacol Ther 8:374, doi:10.1159/000457062.
+    **Reference**: Gabrielsson & Weiner, Pharmacokinetic and Pharmacodynamic Data Analysis; NONMEM ADVAN1 TRANS2.
+    Typical values: phenobarbital, 0.0047 L/h/kg and 0.96 L/kg, Grasela & Donn 1985, Dev Pharmacol Ther 8:374,
+    doi:10.1159/000457062.
     """
 
     cl: Clearance
@@ -63,8 +64,8 @@ class OneCompartmentOral(AbstractModel):
     **Parameters** (scalars): `ka` absorption rate constant (1/h), `cl` clearance (L/h), `v` volume of distribution (L),
     `lag` absorption lag time (h), `bioavailability` of doses into the depot.
     **Assumptions**: well-stirred; linear elimination.
-    **Reference**: Gabrielsson & Weiner, Pharmacokinetic and Pharmacodynamic Data Analysis; NONMEM ADVAN2 TRANS2. Typical values:
-    theophylline, Boeckmann, Sheiner & Beal 1994 (NONMEM Users Guide Part V).
+    **Reference**: Gabrielsson & Weiner, Pharmacokinetic and Pharmacodynamic Data Analysis; NONMEM ADVAN2 TRANS2.
+    Typical values: theophylline, Boeckmann, Sheiner & Beal 1994 (NONMEM Users Guide Part V).
     """
 
     ka: Rate

@@ -20,12 +20,12 @@ class ParentMetabolite(AbstractModel):
 
     Every state is a mass; a molecule of parent gives a molecule of metabolite, so masses are bridged by molar masses.
 
-    **Parameters** (scalars): `ka` absorption rate constant (1/h), `cl` clearance of the parent (L/h), `v` its volume (L),
-    `fm` fraction of the parent eliminated as the metabolite, `cl_metabolite` clearance (L/h) and `v_metabolite` volume
-    (L) of the metabolite, `molar_mass`, `molar_mass_metabolite` (mg/umol), `lag` absorption lag time (h),
+    **Parameters** (scalars): `ka` absorption rate constant (1/h), `cl` clearance of the parent (L/h), `v` its volume
+    (L), `fm` fraction of the parent eliminated as the metabolite, `cl_metabolite` clearance (L/h) and `v_metabolite`
+    volume (L) of the metabolite, `molar_mass`, `molar_mass_metabolite` (mg/umol), `lag` absorption lag time (h),
     `bioavailability` of doses into the depot.
-    **Assumptions**: one compartment each; linear; no metabolite before the parent reaches the blood. From plasma data of
-    the parent's doses alone only `fm / v_metabolite` is identifiable.
+    **Assumptions**: one compartment each; linear; no metabolite before the parent reaches the blood. From plasma data
+    of the parent's doses alone only `fm / v_metabolite` is identifiable.
     **Reference**: Gabrielsson & Weiner, Pharmacokinetic and Pharmacodynamic Data Analysis. Typical values are
     illustrative; the molar masses are those of caffeine and paraxanthine.
     """

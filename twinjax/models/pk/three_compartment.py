@@ -21,8 +21,9 @@ class ThreeCompartment(AbstractModel):
     (L/h), `v2`, `v3` peripheral volumes (L).
     **Assumptions**: each compartment well-stirred; linear elimination and exchange; the second and third exchange with
     the first only.
-    **Reference**: Gibaldi & Perrier, Pharmacokinetics, 2nd ed. 1982; NONMEM ADVAN11 TRANS4. Typical values: remifentanil,
-    Minto et al. 1997, Anesthesiology 86:10, doi:10.1097/00000542-199701000-00004 (per minute there, per hour here).
+    **Reference**: Gibaldi & Perrier, Pharmacokinetics, 2nd ed. 1982; NONMEM ADVAN11 TRANS4. Typical values:
+    remifentanil, Minto et al. 1997, Anesthesiology 86:10, doi:10.1097/00000542-199701000-00004 (per minute there, per
+    hour here).
     """
 
     cl: Clearance

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import equinox as eqx
+import jax.numpy as jnp
 
 from twinjax.models.base import AbstractModel, Balance, Route
 from twinjax.units import Clearance, Fraction, MolarAmount, MolarConcentration, Rate, Scalar, Time, Unit, Volume
@@ -28,8 +29,8 @@ class FullTMDD(AbstractModel):
         target'     =  ksyn - kdeg target - b                       b = kon c target - koff complex
         complex'    =  b - kint complex
 
-    **Parameters** (scalars): `ka` absorption rate constant (1/h), `cl` clearance of free drug (L/h), `v1` central volume
-    (L), `q` intercompartmental clearance (L/h), `v2` peripheral volume (L), `kon` association (L/umol/h), `koff`
+    **Parameters** (scalars): `ka` absorption rate constant (1/h), `cl` clearance of free drug (L/h), `v1` central
+    volume (L), `q` intercompartmental clearance (L/h), `v2` peripheral volume (L), `kon` association (L/umol/h), `koff`
     dissociation, `kint` internalisation of the complex, `kdeg` degradation of the target (1/h), `ksyn` synthesis of the
     target (umol/L/h), `lag` absorption lag time (h), `bioavailability` of doses into the depot.
     **Assumptions**: binding one to one, in the central compartment only, where drug, target and complex share a volume;
@@ -98,8 +99,8 @@ class FullTMDD(AbstractModel):
 
     def initial(self):
         """No drug; the target at its steady state."""
-        zero = 0.0 * self.v1 * self.ksyn / self.kdeg
-        return self.State(zero, zero, zero, self.ksyn / self.kdeg, zero / self.v1)
+        zero = jnp.zeros_like(self.ksyn)
+        return self.State(zero, zero, zero, self.ksyn / self.kdeg, zero)
 
     def routes(self):
         """Lag and bioavailability belong to the depot."""
@@ -202,7 +203,7 @@ class IrreversibleTMDD(AbstractModel):
 
     def initial(self):
         """No drug; the target at its steady state."""
-        zero = 0.0 * self.v1 * self.ksyn / self.kdeg
+        zero = jnp.zeros_like(self.ksyn)
         return self.State(zero, zero, zero, self.ksyn / self.kdeg)
 
     def routes(self):
@@ -221,6 +222,4 @@ class IrreversibleTMDD(AbstractModel):
     @classmethod
     def typical(cls):
         """Illustrative values of a monoclonal antibody (umol, L, h)."""
-        return cls(
-            ka=0.01, cl=0.008, v1=3.0, q=0.02, v2=3.0, kon=10.0, kdeg=0.01, ksyn=0.0001, bioavailability=0.65
-        )
+        return cls(ka=0.01, cl=0.008, v1=3.0, q=0.02, v2=3.0, kon=10.0, kdeg=0.01, ksyn=0.0001, bioavailability=0.65)

@@ -36,10 +36,10 @@ class QuasiEquilibriumTMDD(AbstractModel):
         target'     =  ksyn - kdeg (target - rc) - kint rc                total target
         rc = target c / (kd + c);  c from `free_concentration`
 
-    **Parameters** (scalars): `ka` absorption rate constant (1/h), `cl` clearance of free drug (L/h), `v1` central volume
-    (L), `q` intercompartmental clearance (L/h), `v2` peripheral volume (L), `kd` dissociation constant koff / kon
-    (umol/L), `kint` internalisation of the complex, `kdeg` degradation of the target (1/h), `ksyn` synthesis of the target
-    (umol/L/h), `lag` absorption lag time (h), `bioavailability` of doses into the depot.
+    **Parameters** (scalars): `ka` absorption rate constant (1/h), `cl` clearance of free drug (L/h), `v1` central
+    volume (L), `q` intercompartmental clearance (L/h), `v2` peripheral volume (L), `kd` dissociation constant koff /
+    kon (umol/L), `kint` internalisation of the complex, `kdeg` degradation of the target (1/h), `ksyn` synthesis of the
+    target (umol/L/h), `lag` absorption lag time (h), `bioavailability` of doses into the depot.
     **Assumptions**: as `FullTMDD`, with association and dissociation quicker than all else.
     **Reference**: Mager & Krzyzanski 2005, Pharm Res 22:1589, doi:10.1007/s11095-005-6650-0. Typical values are
     illustrative, those of `FullTMDD`.
@@ -102,7 +102,7 @@ class QuasiEquilibriumTMDD(AbstractModel):
 
     def initial(self):
         """No drug; the target at its steady state."""
-        zero = 0.0 * self.v1 * self.ksyn / self.kdeg
+        zero = jnp.zeros_like(self.ksyn)
         return self.State(zero, zero, zero, self.ksyn / self.kdeg)
 
     def routes(self):
@@ -151,8 +151,8 @@ class QuasiSteadyStateTMDD(AbstractModel):
     `QuasiEquilibriumTMDD`.
     **Assumptions**: as `FullTMDD`, with association balanced by dissociation and internalisation together, quicker than
     disposition; with kint much below koff it is the quasi-equilibrium model.
-    **Reference**: Gibiansky et al. 2008, J Pharmacokinet Pharmacodyn 35:573, doi:10.1007/s10928-008-9102-8. Typical values
-    are illustrative, those of `FullTMDD`.
+    **Reference**: Gibiansky et al. 2008, J Pharmacokinet Pharmacodyn 35:573, doi:10.1007/s10928-008-9102-8. Typical
+    values are illustrative, those of `FullTMDD`.
     """
 
     ka: Rate
@@ -212,7 +212,7 @@ class QuasiSteadyStateTMDD(AbstractModel):
 
     def initial(self):
         """No drug; the target at its steady state."""
-        zero = 0.0 * self.v1 * self.ksyn / self.kdeg
+        zero = jnp.zeros_like(self.ksyn)
         return self.State(zero, zero, zero, self.ksyn / self.kdeg)
 
     def routes(self):

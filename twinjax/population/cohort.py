@@ -1,0 +1,143 @@
+"""People to simulate: virtual patients drawn from a population, and the subjects of a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from twinjax.dosing import Regimen
+from twinjax.models.base import AbstractModel
+from twinjax.naming import suggestion
+from twinjax.population.distributions import AbstractDistribution
+from twinjax.population.population import Population
+from twinjax.population.subject import TrialData
+
+
+class Cohort(eqx.Module):
+    """Patients as one model whose varying leaves have a patient axis.
+
+    **Parameters**: `model`, leaves `(patients,)` or `(patients, segments)`; `eta` `(patients, etas)`; `covariates`, by name
+    `(patients,)` or `(patients, segments)`; `ids`; `regimens`, one each, and `timing` (sample times, their order, parameter switches)
+    where the patients are a trial's subjects.
+    """
+
+    model: AbstractModel
+    eta: Any
+    covariates: dict[str, Any]
+    ids: tuple[str, ...] = eqx.field(static=True)
+    regimens: tuple[Regimen, ...] | None = None
+    timing: dict[str, Any] = eqx.field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def schedule(self) -> dict[str, Any]:
+        """Sample times, orders and switches of their own."""
+        return dict(self.timing)
+
+
+def cohort(
+    population: Population,
+    patients: int,
+    *,
+    seed: int,
+    covariates: Mapping[str, float | AbstractDistribution] | TrialData | None = None,
+    first: int = 0,
+) -> Cohort:
+    """Virtual patients. A patient depends on `seed` and its index alone, never on how many others are drawn with it.
+
+    **Parameters**: `patients`, how many; `covariates`, for each name a constant or a distribution, or a trial whose
+    subjects' covariates are resampled whole (which keeps their correlations); `first`, index of the first patient, for drawing in parts.
+    **Raises** `ValueError` for a covariate that the population needs and is not given.
+    """
+    if patients < 1:
+        raise ValueError(f"a cohort has at least one patient, not {patients}")
+    given = covariates if covariates is not None else {}
+    known = given.covariate_names if isinstance(given, TrialData) else tuple(given)
+    for needed in population.covariate_names:
+        if needed not in known:
+            raise ValueError(f"the population needs the covariate {needed!r}{suggestion(needed, known)}")
+    donors = {n: jnp.asarray([np.ravel(s.covariates[n])[0] for s in given]) for n in known} if isinstance(given, TrialData) else {}
+    root = jax.random.key(seed)
+    chol = jnp.linalg.cholesky(population.omega(population.theta)) if population.etas else jnp.zeros((0, 0))
+
+    def draw(index: Any) -> tuple[Any, Any, Any]:
+        key, other = jax.random.split(jax.random.fold_in(root, index))
+        eta = chol @ jax.random.normal(key, (len(population.etas),))
+        if isinstance(given, TrialData):
+            donor = jax.random.randint(other, (), 0, len(given))
+            own = {n: v[donor] for n, v in donors.items()}
+        else:
+            own = {
+                n: v.sample(jax.random.fold_in(other, i)) if isinstance(v, AbstractDistribution) else jnp.asarray(v, float)
+                for i, (n, v) in enumerate(given.items())
+            }
+        return population.individual(population.theta, eta, own), eta, own
+
+    index = jnp.arange(first, first + patients)
+    model, eta, own = jax.jit(jax.vmap(draw))(index)
+    return Cohort(model, eta, own, tuple(str(first + i) for i in range(patients)))
+
+
+def subjects(population: Population, trial: TrialData, eta: Any = None) -> Cohort:
+    """A trial's subjects, to be simulated at their own doses and sampling times.
+
+    **Parameters**: `eta` `(subjects, etas)`, default zero: the typical person with each subject's covariates.
+    **Raises** `ValueError` for a subject without a covariate that the population needs.
+    """
+    values, timing = covariate_table(population, trial), sampling(trial)
+    eta = jnp.zeros((len(trial), len(population.etas))) if eta is None else jnp.asarray(eta)
+    model = individuals(population, population.theta, eta, values)
+    return Cohort(model, eta, values, trial.ids, tuple(s.regimen for s in trial), timing)
+
+
+def individuals(population: Population, theta: Any, eta: Any, covariates: Mapping[str, Any]) -> AbstractModel:
+    """Models with leaves `(patients, segments)`, from `eta` `(patients, etas)` and covariates `(patients, segments)`."""
+
+    def one(eta: Any, own: Any) -> AbstractModel:
+        if not own:
+            return jax.tree.map(lambda x: jnp.asarray(x)[None], population.individual(theta, eta, own))
+        return jax.vmap(lambda c: population.individual(theta, eta, c))(own)
+
+    return jax.vmap(one)(eta, dict(covariates))
+
+
+def covariate_table(population: Population, trial: TrialData) -> dict[str, Any]:
+    """The covariates that the population reads, `(subjects, segments)` each, the last segment repeated to equal length."""
+    segments = max((s.segments for s in trial), default=1)
+    table = {}
+    for name in population.covariate_names:
+        rows = []
+        for s in trial:
+            if name not in s.covariates:
+                raise ValueError(f"subject {s.id} has no covariate {name!r}{suggestion(name, s.covariates)}")
+            own = np.broadcast_to(np.asarray(s.covariates[name], float), (s.segments,))
+            rows.append(np.pad(own, (0, segments - s.segments), mode="edge"))
+        table[name] = jnp.asarray(np.stack(rows))
+    return table
+
+
+def sampling(trial: TrialData) -> dict[str, Any]:
+    """Sample times and orders `(subjects, samples)` and switches `(subjects, segments - 1)`, padded to equal length."""
+    samples = max((len(s.measurements) for s in trial), default=0)
+    segments = max((s.segments for s in trial), default=1)
+
+    def pad(values: Sequence[float], length: int, fill: float) -> np.ndarray:
+        return np.concatenate([np.asarray(values, float), np.full(length - len(values), fill)])
+
+    def last(s: Any) -> float:
+        return float(s.measurements.time[-1]) if len(s.measurements) else float(s.regimen.time[0]) if len(s.regimen) else 0.0
+
+    timing: dict[str, Any] = {
+        "time": np.stack([pad(s.measurements.time, samples, last(s)) for s in trial]),
+        "order": np.stack([pad(s.measurements.order, samples, np.inf) for s in trial]),
+    }
+    if segments > 1:
+        timing["switch_time"] = np.stack([pad(s.switch_time, segments - 1, np.inf) for s in trial])
+        timing["switch_order"] = np.stack([pad(s.switch_order, segments - 1, np.inf) for s in trial])
+    return timing
