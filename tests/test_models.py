@@ -319,6 +319,7 @@ def test_hill_agrees_with_its_formula_and_saturates():
     np.testing.assert_allclose(hill(ratio, gamma), ratio**gamma / (1.0 + ratio**gamma), rtol=1e-13)
     assert hill(jnp.asarray(1e6), 100.0) == 1.0
     assert hill(jnp.asarray([0.0, -1e-12]), 0.7).tolist() == [0.0, 0.0]
+    assert jnp.isfinite(jnp.stack(jax.grad(hill, argnums=(0, 1))(0.0, 0.7))).all()
 
 
 def test_transit_rate_from_mean_transit_time():

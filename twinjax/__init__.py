@@ -1,0 +1,91 @@
+"""twinjax: a differentiable, GPU-ready twin engine for drug development.
+
+Nouns: models (`twinjax.models`), `Regimen`, `Measurements`, residual errors, `Subject`, `TrialData`, `Population`, `Cohort`.
+Verbs: `simulate`, `cohort`, `subjects`, `fit`. A choice of method is a frozen object: `Exact`, `Diffrax`, `FOCEI`, `BFGS`.
+
+float64 is switched on when twinjax is imported; set ``JAX_ENABLE_X64=0`` beforehand to refuse it, which warns.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import jax
+
+__version__ = "0.1.0"
+
+if os.environ.get("JAX_ENABLE_X64", "1").lower() in ("0", "false"):
+    warnings.warn(
+        "twinjax runs in float32 because JAX_ENABLE_X64 is off: tolerances below 1e-6 cannot be met", stacklevel=2
+    )
+else:
+    jax.config.update("jax_enable_x64", True)
+
+_HOMES = {
+    "twinjax.dosing": ("Regimen",),
+    "twinjax.observation": (
+        "Additive", "Combined", "CombinedLinear", "LogNormalError", "Measurements", "PowerError", "Proportional",
+    ),
+    "twinjax.population.subject": ("Subject", "TrialData"),
+    "twinjax.population.population": ("Population",),
+    "twinjax.population.variability": ("LogScale", "LogitScale", "NaturalScale"),
+    "twinjax.population.effects": ("Allometry", "Categorical", "Exponential", "Linear", "Maturation", "Power"),
+    "twinjax.population.distributions": ("Bernoulli", "LogNormal", "Normal", "Uniform"),
+    "twinjax.population.cohort": ("Cohort", "cohort", "subjects"),
+    "twinjax.solve.problem": ("Problem", "Solution"),
+    "twinjax.solve.exact": ("Exact",),
+    "twinjax.solve.diffrax": ("Diffrax",),
+    "twinjax.solve.simulate": ("simulate",),
+    "twinjax.estimation.fit": ("fit",),
+    "twinjax.estimation.result": ("Fit",),
+    "twinjax.estimation.mixed": ("FO", "FOCE", "FOCEI", "NaivePooled"),
+    "twinjax.estimation.optimisers": ("BFGS", "Optax"),
+    "twinjax.io.nonmem": ("read_nonmem",),
+}  # fmt: skip
+_WHERE = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_WHERE)]
+
+
+def __getattr__(name: str) -> Any:
+    """Names of the public interface, loaded when first used: `import twinjax` stays quick."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'twinjax' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHERE})
+
+
+if TYPE_CHECKING:
+    from twinjax.dosing import Regimen
+    from twinjax.estimation.fit import fit
+    from twinjax.estimation.mixed import FO, FOCE, FOCEI, NaivePooled
+    from twinjax.estimation.optimisers import BFGS, Optax
+    from twinjax.estimation.result import Fit
+    from twinjax.io.nonmem import read_nonmem
+    from twinjax.observation import (
+        Additive,
+        Combined,
+        CombinedLinear,
+        LogNormalError,
+        Measurements,
+        PowerError,
+        Proportional,
+    )
+    from twinjax.population.cohort import Cohort, cohort, subjects
+    from twinjax.population.distributions import Bernoulli, LogNormal, Normal, Uniform
+    from twinjax.population.effects import Allometry, Categorical, Exponential, Linear, Maturation, Power
+    from twinjax.population.population import Population
+    from twinjax.population.subject import Subject, TrialData
+    from twinjax.population.variability import LogitScale, LogScale, NaturalScale
+    from twinjax.solve.diffrax import Diffrax
+    from twinjax.solve.exact import Exact
+    from twinjax.solve.problem import Problem, Solution
+    from twinjax.solve.simulate import simulate

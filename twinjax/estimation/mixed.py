@@ -33,15 +33,40 @@ class Evaluation(eqx.Module):
     settled: Any
 
 
-class AbstractLinearisation(eqx.Module):
-    """A way to approximate the marginal likelihood by linearising in eta."""
+class AbstractMethod(eqx.Module):
+    """A way to say how far a population is from the data: an objective function with its exact gradient."""
+
+    @property
+    def name(self) -> str:
+        """As tables and reports show it."""
+        return type(self).__name__
 
     @abc.abstractmethod
     def evaluate(self, predictor: Predictor, design: Design, x: Any, eta: Any) -> Evaluation:
         """Objective and exact gradient at `x`, searching eta-hat from `eta`."""
 
 
-class FO(AbstractLinearisation):
+class NaivePooled(AbstractMethod):
+    """Maximum likelihood with every random effect at zero: one patient's own fit, or pooled data as if of one person."""
+
+    def evaluate(self, predictor: Predictor, design: Design, x: Any, eta: Any) -> Evaluation:
+        """-2 log likelihood at eta = 0."""
+        p, outputs = predictor.population, output_names(predictor.population.model)
+        zero = jnp.zeros_like(eta)
+        local = predictor.local(_coordinates(predictor, x, zero, design), x, design, order=1)
+
+        def subject(x: Any, eta: Any, local: Local, o: Observations, own: Any) -> Any:
+            theta = predictor.transform.unpack(x, p.theta)
+            f = expand(local, predictor.coordinates(x, eta, own))
+            return jnp.sum(terms(p.errors(theta), outputs, o, f).objective)
+
+        value, gradient = jax.vmap(jax.value_and_grad(subject), in_axes=(None, 0, 0, 0, 0))(
+            x, zero, local, design.observed, design.covariates
+        )
+        return Evaluation(value, gradient, zero, local.result, jnp.ones(value.shape, bool))
+
+
+class FO(AbstractMethod):
     """First order: linearised at eta = 0. **Reference**: Sheiner & Beal 1980, doi:10.1007/BF01060053; Wang 2007."""
 
     def evaluate(self, predictor: Predictor, design: Design, x: Any, eta: Any) -> Evaluation:
@@ -74,7 +99,7 @@ class FO(AbstractLinearisation):
         return Evaluation(value, gradient, zero, local.result, jnp.ones(value.shape, bool))
 
 
-class FOCEI(AbstractLinearisation):
+class FOCEI(AbstractMethod):
     """First-order conditional estimation with interaction: linearised at each subject's own eta-hat.
 
     **Parameters**: `max_inner`, turns of the search for eta-hat; `tolerance`, expected decrease of the objective at which it ends.

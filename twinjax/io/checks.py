@@ -79,7 +79,7 @@ def check_doses(
         (evid == 0) & (np.nan_to_num(amount) != 0), name["AMT"],
         lambda i: f"an observation (EVID 0) with AMT {amount[i]:g}; say EVID 1 if it is a dose, else AMT 0",
     )  # fmt: skip
-    findings.where(dosed & (amount == 0) & ~constant & (rate == 0), name["AMT"], "a dose of 0", "note")
+    findings.where(dosed & (amount == 0) & ~constant & (np.nan_to_num(rate) == 0), name["AMT"], "a dose of 0", "note")
 
 
 def check_values(

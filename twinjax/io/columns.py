@@ -80,5 +80,6 @@ def find(names: Sequence[str], columns: Mapping[str, str | None] | None, finding
 
 def missing(role: str, names: Sequence[str], findings: Findings, said: str, near: str | None = None) -> None:
     """Add the problem that a column is missing, with the nearest names and how to rename it."""
-    hint = suggestion(near or role, [n for n in names if n])
+    free = [n for n in names if n and (near or n.upper() not in ROLES)]
+    hint = suggestion(near or role, free)
     findings.add(f'{said}{hint}. Say which it is with columns={{"{role}": ...}}', column=role)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from twinjax.io import checks
 from twinjax.io.censoring import Limit, read_censoring
-from twinjax.io.columns import find, header_words, missing
+from twinjax.io.columns import find, header_words, missing, wanted
 from twinjax.io.conversion import factors
 from twinjax.io.covariates import Wanted, read_covariates
 from twinjax.io.events import after_resets, infer_evid, read_classic
@@ -97,16 +97,18 @@ def _records(
 
     doses, dosed = np.isin(evid, (1, 4)), np.isin(evid, (1, 3, 4))
     observed = (evid == 0) & (n["MDV"] != 1)
+    mdv = n["MDV"]
+    findings.where(
+        ~np.isnan(mdv) & ~np.isin(mdv, (0, 1)), columns.get("MDV"), lambda i: f"MDV {mdv[i]:g} is not 0 or 1"
+    )
     for role, needed, what in (("AMT", doses, "dose"), ("DV", observed, "observation")):
         if role not in columns and needed.any():
-            missing(role, table.names, findings, f"there are {what} records but no column {role}")
+            if wanted(options.columns).get(role) is None:
+                missing(role, table.names, findings, f"there are {what} records but no column {role}")
             return None
     checks.check_doses(doses, evid, n, bad, columns, findings)
-    if cmt is not None:
-        cmt = np.where(given != 0, given.astype(str), cmt).astype(object)
-    elif given.any():
-        cmt = np.where(given != 0, given.astype(str), "").astype(object)
-    into = compartments_of(doses, cmt, options.doses, columns.get("CMT"), findings)
+    said = np.where(given != 0, given.astype(str), "" if cmt is None else cmt).astype(object)
+    into = compartments_of(doses, said, options.doses, columns.get("CMT"), findings)
     output = outputs_of(observed, dvid, cmt, options.outputs, columns, findings)
     present = {r: n[r] for r in ("CENS", "BLQ", "LLOQ", "LIMIT") if r in columns}
     value, censored, limit = read_censoring(observed, n["DV"], output, present, columns, options.lloq, findings)

@@ -62,7 +62,7 @@ def outputs_of(
 
 
 def compartments_of(
-    dosed: np.ndarray, cmt: np.ndarray | None, doses: Routing, column: str | None, findings: Findings
+    dosed: np.ndarray, cmt: np.ndarray, doses: Routing, column: str | None, findings: Findings
 ) -> np.ndarray:
     """The state every dose goes into: CMT (number n is state n, text is a name) through `doses`, else 1."""
     found = np.full(len(dosed), 1, dtype=object)
@@ -71,8 +71,7 @@ def compartments_of(
         return found
     mapped = _keys(doses)
     for i in np.flatnonzero(dosed):
-        said = "" if cmt is None else cmt[i]
-        found[i] = _look("1" if said in ("", "0") and "0" not in mapped else said, mapped)
+        found[i] = _look("1" if cmt[i] in ("", "0") and "0" not in mapped else cmt[i], mapped)
     findings.where(
         np.array([isinstance(c, int) and c < 1 for c in found]), column,
         lambda i: f"a dose into compartment {found[i]}; compartments count from 1 (turning them off is not supported)",

@@ -11,7 +11,6 @@ import dataclasses
 import gzip
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +87,9 @@ def read_table(data: str | os.PathLike[str] | pd.DataFrame, words: set[str], fin
     if not len(rows):
         findings.add("there is a header but no data row below it; give at least one record")
         return None
+    unnamed = sum(not n and c.dtype == object and any(c) for n, c in zip(names, body, strict=True))
+    if unnamed:
+        findings.add(f"{unnamed} columns have no name in the header and are left out", severity="note")
     return Table(tuple(names), {n: c for n, c in zip(names, body, strict=True) if n}, np.asarray(rows, int))
 
 
@@ -113,6 +115,8 @@ def _frame_column(column: Any) -> np.ndarray:
 
 def _lines(path: Path) -> list[str]:
     raw = path.read_bytes()
+    if raw[:2] == b"PK":
+        raise ValueError(f"{path.name} is a spreadsheet or a zip archive; save the table as CSV")
     text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig", errors="replace")
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
@@ -130,15 +134,15 @@ def _of_lines(
             "there is no header: the first line must name the columns (ID, TIME, AMT, DV, ...)", row=filled[0] + 1
         )
         return None
-    header = lines[at].lstrip().lstrip("#@") if lines[at].lstrip()[:1] in "#@" else lines[at]
-    separator = next((s for s in (",", ";", "\t") if s in header), None)
+    header = _unmarked(lines[at])
+    separator = _separator(header)
     names = _split(header, separator)
     # A row that begins with C is a comment, unless subjects have text for ids, of which C may be one.
     texts = any(re.match(r"\s*(?!C[,;\s])(?!TABLE NO)[A-Za-z]", lines[i]) for i in filled if i > at)
     data = [i for i in filled if i > at and not _comment(lines[i], c_is_text=texts)]
     split = [_split(lines[i], separator) for i in data]
-    if names[0] == "C" and split and len(split[0]) == len(names) - 1:
-        names = names[1:]
+    if names[0] == "C" and _comment(lines[at]) and split:
+        names = names[1:] if len(split[0]) == len(names) - 1 else ["", *names[1:]]
     kept: list[list[str]] = []
     for i, cells in zip(data, split, strict=True):
         while len(cells) > len(names) and not cells[-1]:
@@ -168,16 +172,29 @@ def _comment(line: str, c_is_text: bool = False) -> bool:
     return start[:1] in "#@" or start.startswith("TABLE NO") or (not c_is_text and bool(_C_ROW.match(line)))
 
 
-def _header(lines: list[str], filled: Iterable[int], words: set[str]) -> int | None:
-    """The header's line: the first with two known names, commented out or not; else a first line without numbers."""
-    filled = list(filled)
+def _header(lines: list[str], filled: list[int], words: set[str]) -> int | None:
+    """The header's line: the first that is no comment, if it names columns; else a comment above it that does."""
     first = next((i for i in filled if not _comment(lines[i])), None)
-    for i in filled:
-        if sum(c.strip('"# @').casefold() in words for c in re.split(r"[,;\s]+", lines[i])) >= 2:
-            return i
-        if first is not None and i >= first:
-            break
     if first is None:
-        return None
-    cells = [c for c in re.split(r"[,;\s]+", lines[first]) if c.lower() not in MISSING]
+        return next((i for i in reversed(filled) if _known(lines[i], words) >= 2), None)
+    if _known(lines[first], words) >= 2:
+        return first
+    width = len(_split(lines[first], _separator(lines[first])))
+    for i in (i for i in reversed(filled) if i < first):
+        cells = _split(_unmarked(lines[i]), _separator(lines[i]))
+        if _known(lines[i], words) >= 2 and len(cells) - width in ((0, 1) if cells[0] == "C" else (0,)):
+            return i
+    cells = [c for c in _split(lines[first], _separator(lines[first])) if c]
     return None if any(re.fullmatch(r"[-+.\d][-+.\deEdD]*", c) for c in cells) else first
+
+
+def _known(line: str, words: set[str]) -> int:
+    return sum(c.strip('"# @').casefold() in words for c in re.split(r"[,;\s]+", line))
+
+
+def _unmarked(line: str) -> str:
+    return line.lstrip().lstrip("#@") if line.lstrip()[:1] in ("#", "@") else line
+
+
+def _separator(line: str) -> str | None:
+    return next((s for s in (",", ";", "\t") if s in line), None)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
+import inspect
 import sys
+import types
 import typing
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
@@ -94,7 +96,7 @@ class AbstractModel(eqx.Module):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Gives every parameter its conversion to a floating-point array, and a model without `Input` a default one."""
         super().__init_subclass__(**kwargs)
-        for name, hint in cls.__dict__.get("__annotations__", {}).items():
+        for name, hint in inspect.get_annotations(cls).items():
             if "ClassVar" in str(hint) or isinstance(cls.__dict__.get(name), dataclasses.Field):
                 continue
             default = {"default": cls.__dict__[name]} if name in cls.__dict__ else {}
@@ -132,17 +134,17 @@ def rates_of(state: type, time_unit: Unit, owner: str) -> type:
     """An `Input` class with a rate for every field of a `State` class, zero by default."""
     namespace: dict[str, Any] = {"__annotations__": {}, "__module__": state.__module__, "__doc__": "Rates that enter."}
     module = vars(sys.modules[state.__module__])
-    for name, hint in state.__dict__.get("__annotations__", {}).items():
+    for name, hint in inspect.get_annotations(state).items():
         resolved = eval(hint, module) if isinstance(hint, str) else hint
         units = [m for m in getattr(resolved, "__metadata__", ()) if isinstance(m, Unit)]
         namespace["__annotations__"][name] = Annotated[Scalar, units[0] / time_unit] if units else Scalar
         namespace[name] = 0.0
-    made = type(eqx.Module)("Input", (eqx.Module,), namespace)
+    made = types.new_class("Input", (eqx.Module,), exec_body=lambda body: body.update(namespace))
     made.__qualname__ = f"{owner}.Input"
     return made
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _field_classes(cls: type) -> tuple[tuple[str, type | None], ...]:
     def module(hint: Any) -> type | None:
         origin = typing.get_origin(hint)
@@ -233,8 +235,8 @@ def _constants(model: AbstractModel) -> dict[tuple[type, str], Unit]:
     for part in [model, *(p for p in parts if isinstance(p, eqx.Module))]:
         if part is not model:
             found.update(_constants(part))
-        for base in type(part).__mro__:
-            for name, hint in typing.get_type_hints(base, include_extras=True).items() if base.__module__ != "equinox" else ():
+        for base in (b for b in type(part).__mro__ if b.__module__ != "equinox"):
+            for name, hint in typing.get_type_hints(base, include_extras=True).items():
                 if typing.get_origin(hint) is ClassVar and name in base.__dict__:
                     units = [m for m in getattr(typing.get_args(hint)[0], "__metadata__", ()) if isinstance(m, Unit)]
                     if units:

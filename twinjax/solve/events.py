@@ -142,10 +142,8 @@ def timeline(
     end = jnp.max(p.time)
     amount, duration, lag = _amount_and_duration(table, d)
     begin = d.time + lag
-    cleared = j.given & j.clears
-    after = cleared[None, :] & (j.order[None, :] > d.order[:, None])
-    until = jnp.min(jnp.where(after, j.time[None, :], jnp.inf), axis=1, initial=jnp.inf)
-    given = d.given & (begin < until)
+    until = _cleared(j, d.record, d.order)
+    given = d.given & (begin <= until)  # one that begins as it is cleared is still seen by records in between
     first = [jnp.where(d.given, d.time, jnp.inf), jnp.where(j.given, j.time, jnp.inf), p.time]
     start = jnp.min(jnp.concatenate(first))
 
@@ -191,6 +189,13 @@ def _amount_and_duration(table: RouteTable, d: Any) -> tuple[Any, Any, Any]:
     rate = jnp.where(d.mode == MODELLED_RATE, at("rate"), jnp.where(d.mode == GIVEN_RATE, d.rate, 1.0))
     duration = jnp.where(d.mode == MODELLED_DURATION, at("duration"), amount / jnp.where(rate == 0, 1.0, rate))
     return amount, jnp.where(d.mode == BOLUS, 0.0, duration), at("lag")
+
+
+def _cleared(j: Any, record: Any, order: Any) -> Any:
+    """When a later reset, or SS = 1, ends what each record began; infinity where none does."""
+    later = (j.time[None, :] > record[:, None]) | ((j.time[None, :] == record[:, None]) & (j.order[None, :] > order[:, None]))
+    ends = later & (j.given & j.clears)[None, :]
+    return jnp.min(jnp.where(ends, j.time[None, :], jnp.inf), axis=1, initial=jnp.inf)
 
 
 class _Rows:
@@ -286,9 +291,7 @@ def _add_overlaps(rows: _Rows, p: Problem, table: RouteTable) -> Any:
     amount, duration, lag = _amount_and_duration(table, j)
     steady = j.given & j.steady & (duration > 0) & (j.interval > 0)
     rate = jnp.where(steady, amount / jnp.where(duration > 0, duration, 1.0), 0.0)
-    cleared = j.given & j.clears
-    later = cleared[None, :] & (j.order[None, :] > j.order[:, None])
-    until = jnp.min(jnp.where(later, j.time[None, :], jnp.inf), axis=1, initial=jnp.inf)
+    until = _cleared(j, j.time, j.order)
     for k in range(1, p.overlap + 1):
         finish = jnp.minimum(j.time + lag - k * j.interval + duration, until)
         runs = steady & (finish > j.time)

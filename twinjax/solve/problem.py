@@ -29,9 +29,13 @@ RESULTS = {
 
 
 class Doses(eqx.Module):
-    """Every dose of every patient, additional ones written out. All `(patients, rows)`; rows of padding are not `given`."""
+    """Every dose of every patient, additional ones written out. All `(patients, rows)`; rows of padding are not `given`.
+
+    `time` is the dose's own, `record` that of the record it comes from.
+    """
 
     time: Any
+    record: Any
     amount: Any
     rate: Any
     compartment: Any
@@ -246,6 +250,7 @@ def _tables(model: AbstractModel, regimen: Regimen, switch_order: np.ndarray | N
 
     doses = Doses(
         time=regimen.time[at] + repeat * regimen.interval[at],
+        record=regimen.time[at],
         amount=regimen.amount[at],
         rate=regimen.rate[at],
         compartment=ints([compartment(k.into, i) for i, k, _ in rows]),

@@ -1,0 +1,240 @@
+"""A `Fit`: a calibrated population with its evidence."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from twinjax.estimation.mixed import AbstractMethod
+from twinjax.estimation.transform import Transform
+from twinjax.estimation.uncertainty import Uncertainty
+from twinjax.models.base import AbstractModel, parameter_units
+from twinjax.population.cohort import Cohort, subjects
+from twinjax.population.distributions import AbstractDistribution
+from twinjax.population.population import Population
+from twinjax.population.subject import TrialData
+from twinjax.solve.problem import RESULTS, AbstractBackend
+
+
+@dataclasses.dataclass(frozen=True)
+class Iteration:
+    """One step of a search: which start, which step, the objective, the largest |gradient|, seconds since the beginning."""
+
+    start: int
+    step: int
+    objective: float
+    gradient: float
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """Estimates and why to believe them. `print(fit)` shows both.
+
+    **Parameters**: `population`, at the estimates; `objective`, -2 log L without N log(2 pi) (NONMEM's OFV), priors
+    included; `by_subject` `(subjects,)`; `gradient` `(free,)` in unconstrained parameters; `eta` `(subjects, etas)`, the empirical
+    Bayes estimates; `ends`, the objectives that the starts ended at; `seconds` for compiling, searching and covariance.
+    """
+
+    population: Population
+    trial: TrialData
+    method: AbstractMethod
+    backend: AbstractBackend
+    objective: float
+    by_subject: np.ndarray
+    gradient: np.ndarray
+    eta: np.ndarray
+    settled: np.ndarray
+    result: np.ndarray
+    uncertainty: Uncertainty
+    history: tuple[Iteration, ...]
+    ends: tuple[float, ...]
+    seconds: Mapping[str, float]
+    seed: int
+    priors: Mapping[str, AbstractDistribution]
+
+    # --------------------------------------------------------------------------------------------------- estimates
+
+    @property
+    def theta(self) -> dict[str, float]:
+        """Every named value of the population at the estimates."""
+        return {n: float(v) for n, v in self.population.theta.items()}
+
+    @property
+    def estimated(self) -> tuple[str, ...]:
+        """Names of the estimated parameters, in the order of the covariance matrix."""
+        return Transform.of(self.population).reported
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row an estimated parameter: estimate, unit, se, rse (%), 95 % interval, shrinkage (%) of its random effect."""
+        se = np.sqrt(np.diag(self.uncertainty.covariance))
+        units, shrinkage = parameter_units(self.population.model), self.shrinkage
+        rows = []
+        for name, error in zip(self.estimated, se, strict=True):
+            value = self.theta[name]
+            lower, upper = value - 1.96 * error, value + 1.96 * error
+            if value > 0 and not name.startswith("corr."):  # the interval of a positive parameter, from its logarithm
+                lower, upper = value * math.exp(-1.96 * error / value), value * math.exp(1.96 * error / value)
+            rows.append({
+                "parameter": name, "estimate": value, "unit": units.get(name, ""), "se": error,
+                "rse": 100 * error / abs(value) if value else float("nan"), "lower": lower, "upper": upper,
+                "shrinkage": shrinkage.get(name.removeprefix("omega."), float("nan")) if name.startswith("omega.") else float("nan"),
+            })  # fmt: skip
+        return pd.DataFrame(rows).set_index("parameter")
+
+    @property
+    def shrinkage(self) -> dict[str, float]:
+        """Eta shrinkage in %, 100 (1 - sd(eta-hat) / omega), by random effect. **Reference**: Savic & Karlsson 2009, doi:10.1208/s12248-009-9133-0."""
+        if len(self.trial) < 2:
+            return {}
+        sd = self.eta.std(axis=0, ddof=1)
+        return {n: 100 * (1 - s / self.theta[f"omega.{n}"]) for n, s in zip(self.population.etas, sd, strict=True)}
+
+    @property
+    def aic(self) -> float:
+        """Objective + 2 parameters."""
+        return self.objective + 2 * len(self.estimated)
+
+    @property
+    def bic(self) -> float:
+        """Objective + parameters log(observations)."""
+        return self.objective + len(self.estimated) * math.log(self.trial.observations)
+
+    @property
+    def minus_two_log_likelihood(self) -> float:
+        """With the constant N log(2 pi), as Monolix counts it."""
+        return self.objective + self.trial.observations * math.log(2 * math.pi)
+
+    # ----------------------------------------------------------------------------------------------------- verdict
+
+    @property
+    def converged(self) -> bool:
+        """No doubt raised about the search itself."""
+        return not any(d.startswith("Not converged") for d in self.doubts)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What stands against the estimates, in words; empty if nothing."""
+        found = []
+        steepest = int(np.argmax(np.abs(self.gradient)))
+        if not np.all(np.isfinite(self.gradient)) or abs(self.gradient[steepest]) > 0.05:
+            found.append(f"Not converged: the gradient in {self.estimated[steepest]} is still {self.gradient[steepest]:.2g}.")
+        if (bad := np.flatnonzero(self.result)).size:
+            who = ", ".join(f"{self.trial.ids[i]} ({RESULTS[int(self.result[i])]})" for i in bad[:5])
+            found.append(f"Not converged: subjects could not be solved: {who}.")
+        if not self.settled.all():
+            who = ", ".join(self.trial.ids[i] for i in np.flatnonzero(~self.settled)[:5])
+            found.append(f"Not converged: the random effects of subject {who} did not settle.")
+        found += [
+            f"The variability of {n} went to zero (omega {self.theta[f'omega.{n}']:.1e}): leave it out."
+            for n in self.population.etas
+            if f"omega.{n}" in self.estimated and self.theta[f"omega.{n}"] < 1e-3
+        ]
+        if np.all(np.isfinite(self.uncertainty.r)):
+            if not self.uncertainty.known:
+                found.append("The objective is not at a minimum in every direction (R is not positive definite): no standard errors. "
+                             "A parameter may not be identifiable from these data.")  # fmt: skip
+            elif self.uncertainty.condition_number > 1e3:
+                a, b = self._closest_pair()
+                found.append(f"Ill-conditioned (condition number {self.uncertainty.condition_number:.0f}): {a} and {b} are hard to tell apart.")
+        if len(self.ends) > 1 and self.ends[-1] - self.ends[0] > 0.1:
+            found.append(f"{sum(e - self.ends[0] > 0.1 for e in self.ends)} of {len(self.ends)} starts ended in worse local optima.")
+        high = [f"{n} ({s:.0f} %)" for n, s in self.shrinkage.items() if s > 30]
+        if high:
+            found.append(f"High shrinkage of {', '.join(high)}: plots of these etas against covariates can mislead.")
+        return tuple(found)
+
+    def _closest_pair(self) -> tuple[str, str]:
+        covariance = self.uncertainty.covariance
+        sd = np.sqrt(np.diag(covariance))
+        r = np.abs(covariance / sd[:, None] / sd[None, :]) - np.eye(len(sd))
+        i, j = np.unravel_index(np.argmax(r), r.shape)
+        return self.estimated[int(i)], self.estimated[int(j)]
+
+    @property
+    def verdict(self) -> str:
+        """Whether the search converged, and every doubt, in plain words."""
+        largest = float(np.max(np.abs(self.gradient)))
+        head = f"Converged: largest gradient {largest:.1e}." if self.converged else ""
+        return " ".join(x for x in (head, *self.doubts) if x)
+
+    def __str__(self) -> str:
+        n = self.trial.summary()
+        shown = self.table.map(lambda v: "" if isinstance(v, float) and math.isnan(v) else f"{v:.4g}" if isinstance(v, float) else v)
+        shown.columns = ["estimate", "unit", "se", "rse %", "2.5 %", "97.5 %", "shrinkage %"]
+        times = ", ".join(f"{k} {v:.1f} s" for k, v in self.seconds.items())
+        return "\n".join([
+            f"{type(self.population.model).__name__} fitted to {self.trial.name} ({n['subjects']} subjects, {n['observations']} observations"
+            + (f", {n['censored']} censored" if n["censored"] else "") + f") by {self.method.name}, {type(self.backend).__name__} backend",
+            f"objective {self.objective:.3f}   AIC {self.aic:.3f}   BIC {self.bic:.3f}   -2LL with constant {self.minus_two_log_likelihood:.3f}",
+            "", shown.to_string(), "", self.verdict, times,
+        ])  # fmt: skip
+
+    # --------------------------------------------------------------------------------------------------------- use
+
+    def individual(self, id: str) -> AbstractModel:
+        """One subject's model at that subject's eta-hat (and first covariates)."""
+        i = self.trial.ids.index(str(id))
+        own = {n: jnp.ravel(jnp.asarray(self.trial[id].covariates[n]))[0] for n in self.population.covariate_names}
+        return self.population.individual(self.population.theta, jnp.asarray(self.eta[i]), own)
+
+    def subjects(self, *, typical: bool = False) -> Cohort:
+        """The trial's subjects at their eta-hats, or at eta = 0, ready for `simulate`."""
+        return subjects(self.population, self.trial, None if typical else self.eta)
+
+    # ----------------------------------------------------------------------------------------------------- storage
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the population's structure and the data, in plain numbers."""
+        return {
+            "method": self.method.name, "backend": type(self.backend).__name__, "objective": self.objective,
+            "aic": self.aic, "bic": self.bic, "theta": self.theta, "estimated": list(self.estimated),
+            "table": json.loads(self.table.reset_index().to_json(orient="records", double_precision=15)),
+            "ids": list(self.trial.ids), "etas": list(self.population.etas), "eta": self.eta.tolist(),
+            "by_subject": self.by_subject.tolist(), "gradient": self.gradient.tolist(), "settled": self.settled.tolist(),
+            "result": self.result.tolist(), "r": self.uncertainty.r.tolist(), "s": self.uncertainty.s.tolist(),
+            "report": self.uncertainty.report.tolist(), "eigenvalues": self.uncertainty.eigenvalues.tolist(),
+            "history": [dataclasses.asdict(h) for h in self.history], "ends": list(self.ends),
+            "seconds": dict(self.seconds), "seed": self.seed, "verdict": self.verdict,
+        }  # fmt: skip
+
+    def save(self, file: str | Path) -> Path:
+        """Write as JSON. `Fit.load` needs the population and the trial again, which a study file describes."""
+        file = Path(file)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(self.to_dict(), indent=1))
+        return file
+
+    @staticmethod
+    def load(file: str | Path, population: Population, trial: TrialData, *, method: AbstractMethod, backend: AbstractBackend) -> Fit:
+        """A saved fit, with the population and trial that it was made from.
+
+        **Raises** `ValueError` where they do not have the parameters or subjects of the file.
+        """
+        saved = json.loads(Path(file).read_text())
+        if set(saved["theta"]) != set(population.theta):
+            raise ValueError(f"{file} holds {', '.join(saved['theta'])}; the population has {', '.join(population.theta)}")
+        if saved["ids"] != list(trial.ids):
+            raise ValueError(f"{file} was fitted to other subjects than {trial.name}'s")
+
+        def array(name: str) -> np.ndarray:
+            return np.asarray(saved[name], dtype=float)
+
+        return Fit(
+            population=population.with_theta({n: jnp.asarray(v) for n, v in saved["theta"].items()}), trial=trial,
+            method=method, backend=backend, objective=saved["objective"], by_subject=array("by_subject"),
+            gradient=array("gradient"), eta=array("eta").reshape(len(trial), -1), settled=np.asarray(saved["settled"]),
+            result=np.asarray(saved["result"], int),
+            uncertainty=Uncertainty(array("r"), array("s"), array("report"), array("eigenvalues")),
+            history=tuple(Iteration(**h) for h in saved["history"]), ends=tuple(saved["ends"]), seconds=saved["seconds"],
+            seed=saved["seed"], priors={},
+        )  # fmt: skip
