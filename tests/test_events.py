@@ -18,7 +18,7 @@ from twinjax.dosing import Regimen
 from twinjax.models import AbstractModel, OneCompartmentTransit, Route
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
-from twinjax.solve.problem import NO_STEADY_STATE, OK, OVERLAP, build
+from twinjax.solve.problem import NO_STEADY_STATE, NOT_FINITE, OK, OVERLAP, build
 from twinjax.units import Amount, AmountRate, Clearance, Concentration, Fraction, Rate, Time, Volume
 
 # The oracle integrates to 1e-11; twinjax's Diffrax to 1e-8 per step, whose errors add up over some hundred steps.
@@ -371,3 +371,203 @@ def test_linear(linear, backend, name):
 @pytest.mark.parametrize("name", SATURABLE)
 def test_saturable(saturable, name):
     agrees(saturable, SATURABLE.index(name), expected(CASES[name], saturable=True))
+
+
+# ---------------------------------------------------------------------------------------------------------- steady states
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_steady_state_is_reported_for_that_patient_only(backend):
+    regimen = Regimen.dose(100.0, into="central", every=8.0, steady_state=1)
+    both = Routed(**(TYPICAL | {"cl": np.array([0.0, 2.0])}))  # without elimination the amount grows for ever
+    s = solution(BACKENDS[backend], build(both, regimen, np.array([0.0, 3.0])))
+    assert s.result.tolist() == [NO_STEADY_STATE, OK]
+    steady_amount = 100.0 / -np.expm1(-0.2 * 8.0)
+    np.testing.assert_allclose(s.state.central[1], steady_amount * np.exp([0.0, -0.6]), rtol=RTOL)
+
+
+def test_brute_force_of_500_doses_near_saturation():
+    # Doses at 80 % of the greatest elimination (40 mg/h): plain dosing needs hundreds of doses, and Newton's method not.
+    case = Case(Regimen.dose(256.0, every=8.0, steady_state=1), steady(0.0, DEPOT, 256.0, 8.0, doses=500))
+    beyond = Regimen.dose(340.0, every=8.0, steady_state=1)  # more than can be eliminated
+    time = np.array([0.0, 1.0, 4.0, 7.5])
+    s = solution(Diffrax(), build(Saturable.typical(), [case.regimen, beyond], time))
+    want = integrate(case.happenings, [(t, 501) for t in time], saturable=True)
+    assert s.result.tolist() == [OK, NO_STEADY_STATE]
+    np.testing.assert_allclose(s.state.central[0], want[:, 1], rtol=RTOL)
+
+
+def test_more_overlap_than_planned_is_a_result_and_more_can_be_planned():
+    regimen = Regimen.dose(100.0, into="central", every=6.0, duration="modelled", steady_state=1)
+    times = np.array([0.5, 5.0, 20.0])
+    both = Routed(**(TYPICAL | {"duration": np.array([40.0, 4.0])}))
+    unplanned = solution(Exact(), build(both, regimen, times))
+    planned = solution(Exact(), build(both, regimen, times, overlap=7))
+    assert unplanned.result.tolist() == [OVERLAP, OK]
+    assert planned.result.tolist() == [OK, OK]
+    happenings = steady(0.0, CENTRAL, 100.0, 6.0, length=40.0)
+    want = integrate(happenings, [(t, sum(h[0] <= t for h in happenings)) for t in times])
+    np.testing.assert_allclose(planned.state.central[0], want[:, 1], rtol=RTOL)
+
+
+# --------------------------------------------------------------------------------------------------- values without meaning
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_route_without_meaning_is_a_result(backend):
+    def kinds(into, **how):
+        return Regimen.dose(100.0, into=into, **how)
+
+    regimens = [kinds("central", rate="modelled"), kinds("central", duration="modelled"), kinds("central")] * 2
+    wrong = {"rate": [0.0] + [25.0] * 5, "duration": [4.0, -1.0] + [4.0] * 4, "lag": [0.0, 0.0, -1.0] + [0.0] * 3}
+    model = Routed(**(TYPICAL | {k: np.array(v) for k, v in wrong.items()}))
+    s = solution(BACKENDS[backend], build(model, regimens, np.array([1.0, 2.0])))
+    assert s.result.tolist() == [NOT_FINITE] * 3 + [OK] * 3
+
+
+# ------------------------------------------------------------------------------------------------------ transit absorption
+
+
+def savic(doses, times, *, ka, cl, v, mtt, n, reset=math.inf):
+    """Depot and central by scipy: doses ``(time, amount)`` each enter as a gamma density."""
+    ktr = (n + 1.0) / mtt
+
+    def entering(t):
+        on = [(t - at, amount) for at, amount in doses if t > at and (t < reset or at >= reset)]
+        return sum(a * ktr * math.exp(n * math.log(ktr * s) - ktr * s - math.lgamma(n + 1.0)) for s, a in on)
+
+    def rhs(t, y):
+        return [entering(t) - ka * y[0], ka * y[0] - cl / v * y[1]]
+
+    stops = sorted({at for at, _ in doses} | {reset} - {math.inf} | set(times))
+    y, t, found = np.zeros(2), stops[0], {}
+    for stop in stops:
+        if stop > t:
+            y = solve_ivp(rhs, (t, stop), y, "DOP853", rtol=1e-11, atol=1e-13, max_step=mtt / 10).y[:, -1]
+        y, t = (np.zeros(2) if stop == reset else y), stop
+        found[stop] = y
+    return np.array([found[t] for t in times])
+
+
+TRANSIT = {"ka": 1.5, "cl": 5.0, "v": 40.0}
+TRANSIT_CASES = {
+    "overlapping pulses": ({"mtt": 3.0, "n": 4.5}, [(0.0, 100.0), (2.0, 50.0), (5.0, 80.0)], math.inf),
+    "short pulses far apart": ({"mtt": 0.1, "n": 10.0}, [(0.0, 100.0), (70.0, 80.0)], math.inf),
+    "one pulse, late": ({"mtt": 0.5, "n": 30.0}, [(61.0, 100.0)], math.inf),
+    "fewer than one compartment": ({"mtt": 1.0, "n": 0.4}, [(0.0, 100.0), (48.0, 80.0)], math.inf),
+    "a reset in the pulse": ({"mtt": 3.0, "n": 2.0}, [(0.0, 100.0), (4.0, 50.0)], 2.5),
+}
+
+
+@pytest.fixture(scope="module")
+def transit():
+    regimens = []
+    for _, doses, reset in TRANSIT_CASES.values():
+        parts = [(at, Regimen.dose(amount, at=at)) for at, amount in doses]
+        parts += [(reset, Regimen.reset(at=reset))] if reset < math.inf else []
+        first, *rest = [r for _, r in sorted(parts, key=lambda p: p[0])]
+        regimens.append(sum(rest, first))
+    columns = {k: np.array([c[0][k] for c in TRANSIT_CASES.values()]) for k in ("mtt", "n")}
+    times = np.array([0.0, 1.0, 3.0, 8.0, 24.0, 48.5, 61.2, 62.0, 70.2, 75.0, 100.0])
+    return times, solution(Diffrax(), build(OneCompartmentTransit(**TRANSIT, **columns), regimens, times))
+
+
+@pytest.mark.parametrize("name", TRANSIT_CASES)
+def test_transit(transit, name):
+    times, s = transit
+    i = list(TRANSIT_CASES).index(name)
+    values, doses, reset = TRANSIT_CASES[name]
+    want = savic(doses, times, **TRANSIT, **values, reset=reset)
+    assert s.result[i] == OK
+    np.testing.assert_allclose(np.stack([s.state.depot[i], s.state.central[i]], axis=1), want, rtol=1e-6, atol=1e-7)
+
+
+def test_transit_takes_no_infusions_and_no_steady_state():
+    model = OneCompartmentTransit.typical()
+    infused = build(model, Regimen.infusion(100.0, over=2.0), np.array([1.0]))
+    assert "infusion into depot" in Diffrax().refusal(infused)
+    steady = build(model, Regimen.dose(100.0, every=12.0, steady_state=1), np.array([1.0]))
+    assert "steady state of doses with transit absorption" in Diffrax().refusal(steady)
+    assert "varies in time" in Exact().refusal(infused)
+
+
+# ----------------------------------------------------------------------------------------------------------------- errors
+
+
+def record(time=0.0, amount=100.0, rate=0.0, interval=0.0, *, evid=1, mode=0, additional=0, steady_state=0):
+    return Regimen.records(
+        [time], [amount], [rate], [interval], evid=[evid], into=[1], mode=[mode], additional=[additional],
+        steady_state=[steady_state],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("write", "says"),
+    [
+        (lambda: Regimen.dose(-5.0, at=3.0), r"dose record 1 \(time 3\): amount is -5; it cannot be negative"),
+        (lambda: Regimen.dose(math.nan), "amount is nan; give a finite number"),
+        (lambda: Regimen.dose(1.0, at=math.inf), "time is inf; give a finite number"),
+        (lambda: Regimen.dose(1.0, additional=2), r"ADDL needs the dosing interval II \(`every`\) above zero"),
+        (lambda: Regimen.dose(1.0, steady_state=1), r"SS needs the dosing interval II \(`every`\) above zero"),
+        (lambda: Regimen.dose(1.0, every=12.0, steady_state=3), "SS is 3; it is 0, 1 or 2"),
+        (lambda: Regimen.dose(1.0, every=12.0, additional=-1), "ADDL is -1; it is a number of further doses"),
+        (lambda: Regimen.dose(1.0, rate=0.0), "an infusion needs a rate above zero"),
+        (lambda: Regimen.dose(1.0, rate=-1.0), "rate is -1; it cannot be negative"),
+        (lambda: Regimen.dose(1.0, duration=0.0), "duration is 0; give a time above zero, or a bolus"),
+        (lambda: Regimen.dose(1.0, rate=1.0, duration=1.0), "rate or its duration, not both"),
+        (lambda: Regimen.dose(1.0, rate="modeled"), "rate and duration are numbers or 'modelled', not 'modeled'"),
+        (lambda: Regimen.dose(1.0, rate="modelled", duration=2.0), "rate or its duration, not both"),
+        (lambda: Regimen.repeat(1.0, every=12.0, count=0), "count is the number of doses, at least 1; it is 0"),
+        (lambda: record(evid=3), "EVID 3 is a reset without a dose; use EVID 4 to reset and dose"),
+        (lambda: record(evid=2), r"EVID 2 is not a dose or a reset \(1, 3, 4\)"),
+    ],
+)
+def test_a_regimen_says_what_is_wrong(write, says):
+    with pytest.raises(ValueError, match=says):
+        write()
+
+
+@pytest.mark.parametrize(
+    ("into", "says"),
+    [
+        (3, r"dose record 1: compartment 3 of a model with 2: 1 depot, 2 central"),
+        (0, r"compartment 0 of a model with 2"),
+        ("centrl", r"no compartment \(dose record 1\) 'centrl'; did you mean 'central'\?"),
+    ],
+)
+def test_an_unknown_compartment_says_which_there_are(into, says):
+    with pytest.raises(ValueError, match=says):
+        build(Routed.typical(), Regimen.dose(1.0, into=into), np.array([1.0]))
+
+
+class Undosed(Routed):
+    """Only the depot takes doses."""
+
+    class State(eqx.Module):
+        depot: Amount
+        central: Amount
+
+    class Input(eqx.Module):
+        depot: AmountRate = 0.0
+
+    def derivative(self, t, y, u):
+        absorbed = self.ka * y.depot
+        return self.State(u.depot - absorbed, absorbed - self.cl * y.central / self.v)
+
+
+def test_a_state_that_is_no_input_takes_no_doses():
+    with pytest.raises(ValueError, match="dose record 1: central takes no doses; these do: depot"):
+        build(Undosed.typical(), Regimen.dose(1.0, into="central"), np.array([1.0]))
+
+
+def test_modelled_rates_need_a_route():
+    for how, field in (({"rate": "modelled"}, "rate"), ({"duration": "modelled"}, "duration")):
+        problem = build(Routed.typical(), Regimen.dose(1.0, into="depot", **how), np.array([1.0]))
+        for backend in BACKENDS.values():
+            says = f"leaves its {field} to the model, but routes() declares no {field} for depot"
+            assert says in backend.refusal(problem)
+
+
+def test_a_switch_needs_its_place_among_the_records():
+    with pytest.raises(ValueError, match="switch_time and switch_order"):
+        build(Routed.typical(), Regimen.none(), np.array([1.0]), switch_time=np.array([[1.0]]))

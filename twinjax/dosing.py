@@ -91,6 +91,8 @@ class Regimen(eqx.Module):
         elif rate is not None:
             mode, given = GIVEN_RATE, rate
         elif duration is not None:
+            if not _traced(duration) and not duration > 0:
+                raise ValueError(f"duration is {duration:g}; give a time above zero, or a bolus (neither rate nor duration)")
             mode, given = GIVEN_RATE, amount / duration
         return Regimen.records(
             [at], [amount], [given], [every], evid=[4 if reset else 1], into=[into], mode=[mode],
@@ -185,4 +187,5 @@ def _traced(x: Any) -> bool:
 def _column(values: Sequence[Any]) -> Any:
     if any(_traced(v) for v in values):
         return jnp.stack([jnp.asarray(v, jnp.result_type(float)) for v in values])
-    return jnp.asarray(np.asarray(values, dtype=float).reshape(-1), jnp.result_type(float))
+    with jax.ensure_compile_time_eval():  # known inside jit too, so that they can be checked
+        return jnp.asarray(np.asarray(values, dtype=float).reshape(-1), jnp.result_type(float))

@@ -193,7 +193,7 @@ def declared(tree: eqx.Module) -> dict[str, tuple[Unit | None, Bounds]]:
                 visit(getattr(node, name), inner, f"{path}.{name}" if path else name)
         elif isinstance(node, dict):
             args = typing.get_args(hint)
-            for key, value in node.items():
+            for key, value in sorted(node.items()):  # as jax flattens
                 visit(value, args[1] if len(args) == 2 else None, f"{path}.{key}")
         elif isinstance(node, tuple | list):
             args = typing.get_args(hint)

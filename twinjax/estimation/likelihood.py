@@ -19,13 +19,17 @@ from twinjax.population.subject import TrialData
 
 
 class Observations(eqx.Module):
-    """A trial's measurements as arrays `(subjects, samples)`; padding is not `there`. `output` indexes the model's outputs."""
+    """A trial's measurements as arrays `(subjects, samples)`; padding is not `there`. `output` indexes the model's outputs.
+
+    `censoring` says whether any value is censored: without, its part of the likelihood is not even compiled.
+    """
 
     value: Any
     output: Any
     censored: Any
     limit: Any
     there: Any
+    censoring: bool = eqx.field(static=True)
 
 
 def observations(population: Population, trial: TrialData) -> Observations:
@@ -60,7 +64,10 @@ def observations(population: Population, trial: TrialData) -> Observations:
         for name, values in (("value", m.value), ("output", index), ("censored", m.censored), ("limit", m.limit)):
             columns[name].append(np.pad(np.asarray(values), (0, more)))
         columns["there"].append(np.arange(samples) < len(m))
-    return Observations(**{n: jnp.asarray(np.stack(c)) for n, c in columns.items()})
+    arrays = {n: np.stack(c) for n, c in columns.items()}
+    return Observations(
+        **{n: jnp.asarray(a) for n, a in arrays.items()}, censoring=bool(np.any(arrays["censored"] != QUANTIFIED))
+    )
 
 
 def select(outputs: Any, observed: Any) -> Any:
@@ -120,22 +127,27 @@ def terms(
     quantified = jnp.square(transformed(value) - mean) / variance + jnp.log(variance)
     information = jnp.square(slope) / variance + 0.5 * jnp.square(variance_slope / variance)
 
+    if o.censoring:
+        log_p, curvature = _censored(o, transformed, mean, slope, variance, variance_slope)
+        quantified = jnp.where(o.censored == QUANTIFIED, quantified, -2.0 * log_p)
+        information = jnp.where(o.censored == QUANTIFIED, information, curvature)
+    return Terms(jnp.where(o.there, quantified, 0.0), jnp.where(o.there, information, 0.0))
+
+
+def _censored(o: Observations, transformed: Any, mean: Any, slope: Any, variance: Any, variance_slope: Any) -> tuple[Any, Any]:
+    """Log probability of the censoring interval, and the curvature of its negative in the prediction."""
     bound = transformed(jnp.where(o.there, o.value, 1.0))
-    other = jnp.where(jnp.isfinite(o.limit), transformed(jnp.where(jnp.isfinite(o.limit), o.limit, 1.0)), o.limit)
+    finite = jnp.isfinite(o.limit)
+    other = jnp.where(finite, transformed(jnp.where(finite, o.limit, 1.0)), -jnp.inf)
     sd = jnp.sqrt(variance)
     sign = jnp.where(o.censored == ABOVE, -1.0, 1.0)
     z = sign * (bound - mean) / sd
-    z_other = jnp.where(o.censored == BELOW, (jnp.where(jnp.isfinite(other), other, 0.0) - mean) / sd, -jnp.inf)
     bounded = (o.censored == BELOW) & jnp.isfinite(other)
-    log_p = jnp.where(bounded, _log_difference(z, jnp.where(bounded, z_other, z - 1.0)), log_ndtr(z))
+    z_other = jnp.where(bounded, (jnp.where(bounded, other, 0.0) - mean) / sd, z - 1.0)
+    log_p = jnp.where(bounded, _log_difference(z, z_other), log_ndtr(z))
     hazard = jnp.exp(-0.5 * z * z - 0.5 * jnp.log(2 * jnp.pi) - log_ndtr(z))
     z_slope = -sign * slope / sd - 0.5 * z * variance_slope / variance
-    curvature = jnp.square(z_slope) * jnp.maximum(hazard * (hazard + z), 0.0)
-
-    is_censored = o.censored != QUANTIFIED
-    objective = jnp.where(is_censored, -2.0 * log_p, quantified)
-    information = jnp.where(is_censored, curvature, information)
-    return Terms(jnp.where(o.there, objective, 0.0), jnp.where(o.there, information, 0.0))
+    return log_p, jnp.square(z_slope) * jnp.maximum(hazard * (hazard + z), 0.0)
 
 
 def _log_difference(upper: Any, lower: Any) -> Any:

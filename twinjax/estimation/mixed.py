@@ -1,8 +1,8 @@
 """Mixed-effects objective functions by linearisation: FO, FOCE and FOCEI, with exact gradients.
 
-The estimator of a population is minimised over unconstrained parameters `x`. For FOCE and FOCEI each subject's eta-hat is found at frozen
-`x`; one differentiated Newton step from there gives eta-hat its exact first derivative in `x` (implicit function theorem), so
-the gradient of the objective is exact. Its second derivative is not: the covariance step differences the exact gradient.
+The estimator of a population is minimised over unconstrained parameters `x`. For FOCE and FOCEI each subject's eta-hat is found at
+frozen `x`, and how it moves with `x` follows from the implicit function theorem, so the gradient of the objective is exact. The
+covariance step differences that gradient.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from twinjax.estimation.likelihood import Observations, terms
 from twinjax.estimation.prediction import Design, Local, Predictor, expand
+from twinjax.estimation.small import cholesky, inverse, log_determinant, lower_inverse
 from twinjax.models.base import output_names
 
 
@@ -89,7 +90,7 @@ class FO(AbstractMethod):
             c = (slope @ p.omega(theta) @ slope.T) * there[:, None] * there[None, :]
             c = c + jnp.diag(jnp.where(there, variance, 1.0))
             r = jnp.where(there, value - mean[0], 0.0)
-            chol = jnp.linalg.cholesky(c)
+            chol = jnp.linalg.cholesky(c)  # as wide as a subject has samples
             half = jax.scipy.linalg.solve_triangular(chol, r, lower=True)
             return jnp.sum(half * half) + 2.0 * jnp.sum(jnp.log(jnp.diag(chol)))
 
@@ -125,20 +126,27 @@ class FOCEI(AbstractMethod):
         eta, settled = self.eta_hat(predictor, design, x, jax.lax.stop_gradient(eta), typical)
         local = predictor.local(_coordinates(predictor, x, eta, design), x, design, order=2)
 
-        def subject(x_: Any, eta: Any, local: Local, typical: Any, o: Observations, own: Any) -> tuple[Any, Any]:
-            fixed = jax.lax.stop_gradient(x_)
-            slope = jax.grad(lambda e, x: self._joint(predictor, x, e, local, typical, o, own))
-            hessian = jax.jacfwd(slope)(eta, fixed)
-            gauss_newton = 2.0 * self._curvature(predictor, fixed, eta, local, typical, o, own)
-            regular = jnp.all(jnp.isfinite(jnp.linalg.cholesky(hessian)))
-            inverse = jnp.linalg.inv(jnp.where(regular, hessian, gauss_newton))
-            moved = eta - jax.lax.stop_gradient(inverse) @ slope(eta, x_)
-            value = self._joint(predictor, x_, moved, local, typical, o, own)
-            curvature = self._curvature(predictor, x_, moved, local, typical, o, own)
-            return value + jnp.linalg.slogdet(curvature)[1], moved
+        def subject(x: Any, eta: Any, local: Local, typical: Any, o: Observations, own: Any) -> tuple[Any, Any, Any]:
+            def joint(eta: Any, x: Any) -> Any:
+                return self._joint(predictor, x, eta, local, typical, o, own)
+
+            def marginal(eta: Any, x: Any) -> Any:
+                return joint(eta, x) + log_determinant(self._curvature(predictor, x, eta, local, typical, o, own))
+
+            slope = jax.grad(joint)
+            hessian = jax.jacfwd(slope)(eta, x)
+            regular = jnp.all(jnp.isfinite(cholesky(hessian)))
+            gauss_newton = 2.0 * self._curvature(predictor, x, eta, local, typical, o, own)
+            newton = inverse(jnp.where(regular, hessian, gauss_newton))
+            eta = eta - newton @ slope(eta, x)  # a last Newton step, by the polynomial
+            value, (by_eta, by_x) = jax.value_and_grad(marginal, argnums=(0, 1))(eta, x)
+            # d eta-hat / dx = -joint_ee^-1 joint_ex (implicit function theorem), applied to the slope in eta
+            pull = newton @ by_eta
+            through = jax.grad(lambda x: jax.jvp(lambda e: joint(e, x), (eta,), (pull,))[1])(x)
+            return value, by_x - through, eta
 
         axes = (None, 0, 0, 0, 0, 0)
-        (value, refined), gradient = jax.vmap(jax.value_and_grad(subject, has_aux=True), in_axes=axes)(
+        value, gradient, refined = jax.vmap(subject, in_axes=axes)(
             x, eta, local, typical, design.observed, design.covariates
         )
         return Evaluation(value, gradient, refined, local.result, settled)
@@ -166,7 +174,7 @@ class FOCEI(AbstractMethod):
         f = self._predict(predictor, x, eta, local, own)
         slope = jax.jacfwd(lambda e: self._predict(predictor, x, e, local, own))(eta)
         data = terms(p.errors(theta), output_names(p.model), o, f, self._variance_at(predictor, x, typical, own))
-        return slope.T @ (data.information[:, None] * slope) + jnp.linalg.inv(p.omega(theta))
+        return slope.T @ (data.information[:, None] * slope) + inverse(p.omega(theta))
 
     def eta_hat(self, predictor: Predictor, design: Design, x: Any, eta: Any, typical: Any) -> tuple[Any, Any]:
         """Every subject's mode by a damped Gauss-Newton search, one solve for all subjects a turn; whether each settled."""
@@ -191,7 +199,7 @@ class FOCEI(AbstractMethod):
 
             def step(slope: Any, curvature: Any, damping: Any) -> tuple[Any, Any]:
                 damped = curvature + damping * jnp.diag(jnp.diag(curvature))
-                move = -0.5 * jnp.linalg.solve(damped, slope)
+                move = -0.5 * inverse(damped) @ slope
                 return move, -jnp.dot(move, slope)
 
             move, decrease = jax.vmap(step)(slope, curvature, damping)
@@ -236,9 +244,8 @@ def _coordinates(predictor: Predictor, x: Any, eta: Any, design: Design) -> Any:
 
 
 def _penalty(omega: Any, eta: Any) -> Any:
-    chol = jnp.linalg.cholesky(omega)
-    half = jax.scipy.linalg.solve_triangular(chol, eta, lower=True)
-    return jnp.sum(half * half) + 2.0 * jnp.sum(jnp.log(jnp.diag(chol)))
+    half = lower_inverse(cholesky(omega)) @ eta
+    return jnp.sum(half * half) + log_determinant(omega)
 
 
 def _normal(errors: Any, outputs: Any, o: Observations, f: Any) -> tuple[tuple[Any, Any], Any, Any]:

@@ -21,8 +21,12 @@ from twinjax.naming import names
 from twinjax.units import Scalar, Unit, UnitError, annotations, declared, interpret, one_scale
 
 
-def _inexact(value: Any) -> Any:
-    """Numbers become floating-point arrays, so that every parameter has a gradient and none retraces."""
+def _inexact(tree: Any) -> Any:
+    """Numbers, in organs and dicts too, become floating-point arrays: every parameter has a gradient, none retraces."""
+    return jax.tree.map(_inexact_leaf, tree)
+
+
+def _inexact_leaf(value: Any) -> Any:
     if isinstance(value, bool | int | float | np.ndarray | np.generic):
         return jnp.asarray(value, dtype=jnp.result_type(float))
     if isinstance(value, jax.Array) and not jnp.issubdtype(value.dtype, jnp.inexact):
@@ -131,34 +135,68 @@ class AbstractModel(eqx.Module):
 
 
 def rates_of(state: type, time_unit: Unit, owner: str) -> type:
-    """An `Input` class with a rate for every field of a `State` class, zero by default."""
+    """An `Input` class with a rate for every field of a `State` class, zero by default; nested as the State is.
+
+    A field of organs that plug in (a dict, or the abstract `eqx.Module`) takes the form of the model's own `initial`.
+    """
     namespace: dict[str, Any] = {"__annotations__": {}, "__module__": state.__module__, "__doc__": "Rates that enter."}
     module = vars(sys.modules[state.__module__])
     for name, hint in inspect.get_annotations(state).items():
         resolved = eval(hint, module) if isinstance(hint, str) else hint
-        units = [m for m in getattr(resolved, "__metadata__", ()) if isinstance(m, Unit)]
-        namespace["__annotations__"][name] = Annotated[Scalar, units[0] / time_unit] if units else Scalar
-        namespace[name] = 0.0
+        kind = _module_class(resolved)
+        if kind is _PLUGGED:
+            namespace["__annotations__"][name] = resolved
+            namespace[name] = eqx.field(default_factory=dict)
+        elif kind is not None:
+            inner = rates_of(kind, time_unit, f"{owner}.{name}")
+            namespace["__annotations__"][name] = inner
+            namespace[name] = eqx.field(default_factory=inner)
+        else:
+            units = [m for m in getattr(resolved, "__metadata__", ()) if isinstance(m, Unit)]
+            namespace["__annotations__"][name] = Annotated[Scalar, units[0] / time_unit] if units else Scalar
+            namespace[name] = 0.0
     made = types.new_class("Input", (eqx.Module,), exec_body=lambda body: body.update(namespace))
     made.__qualname__ = f"{owner}.Input"
     return made
 
 
+_PLUGGED = eqx.Module
+"""Stands for a field whose form only an instance knows."""
+
+
+def _module_class(hint: Any) -> type | None:
+    """The module class that an annotation names, `_PLUGGED` for a dict or an abstract module, None for a scalar."""
+    origin = typing.get_origin(hint)
+    if origin is Annotated:
+        return _module_class(typing.get_args(hint)[0])
+    if origin is dict:
+        return _PLUGGED
+    if isinstance(hint, type) and issubclass(hint, eqx.Module):
+        return _PLUGGED if inspect.isabstract(hint) else hint
+    return None
+
+
 @functools.cache
 def _field_classes(cls: type) -> tuple[tuple[str, type | None], ...]:
-    def module(hint: Any) -> type | None:
-        origin = typing.get_origin(hint)
-        if origin is Annotated:
-            return module(typing.get_args(hint)[0])
-        return hint if isinstance(hint, type) and issubclass(hint, eqx.Module) else None
-
-    return tuple((n, module(h)) for n, h in annotations(cls).items())
+    return tuple((n, _module_class(h)) for n, h in annotations(cls).items())
 
 
-def zeros(cls: type) -> Any:
-    """An instance of a State, Input or Output class, every scalar zero."""
+def zeros(cls: type, like: Any = None) -> Any:
+    """An instance of a State, Input or Output class, every scalar zero; plugged-in fields take the form of `like`'s."""
     zero = jnp.zeros((), jnp.result_type(float))
-    return cls(**{n: zeros(inner) if inner else zero for n, inner in _field_classes(cls)})
+
+    def field(name: str, inner: type | None) -> Any:
+        form = getattr(like, name, None)
+        if inner is _PLUGGED:
+            return {} if form is None else jax.tree.map(lambda _: zero, form)
+        return zero if inner is None else zeros(inner, form)
+
+    return cls(**{n: field(n, inner) for n, inner in _field_classes(cls)})
+
+
+def no_input(model: AbstractModel) -> Any:
+    """A model's `Input`, every rate and signal zero."""
+    return zeros(type(model).Input, jax.eval_shape(model.initial))
 
 
 def state_names(model: AbstractModel) -> tuple[str, ...]:
@@ -168,14 +206,14 @@ def state_names(model: AbstractModel) -> tuple[str, ...]:
 
 def input_names(model: AbstractModel) -> tuple[str, ...]:
     """Names of a model's inputs: states that can be dosed, then driving signals, in field order."""
-    return names(zeros(type(model).Input))
+    return names(no_input(model))
 
 
 def output_names(model: AbstractModel) -> tuple[str, ...]:
     """Names of a model's outputs, in order: DVID 1, 2, ... of a data file."""
     y = jax.eval_shape(model.initial)
     t = jax.ShapeDtypeStruct((), jnp.result_type(float))
-    return names(jax.eval_shape(model.output, t, y, zeros(type(model).Input)))
+    return names(jax.eval_shape(model.output, t, y, no_input(model)))
 
 
 def parameter_units(model: AbstractModel) -> dict[str, str]:
@@ -192,7 +230,7 @@ def check_units(model: AbstractModel) -> dict[str, str]:
     second scale of one dimension. It cannot see a wrong dimensionless factor.
     """
     cls = type(model)
-    y, u, t = model.initial(), zeros(cls.Input), jnp.zeros((), jnp.result_type(float))
+    y, u, t = model.initial(), no_input(model), jnp.zeros((), jnp.result_type(float))
 
     def units_of(tree: eqx.Module) -> dict[str, Unit | None]:
         return {n: unit for n, (unit, _) in declared(tree).items()}
@@ -201,6 +239,11 @@ def check_units(model: AbstractModel) -> dict[str, str]:
     constants = _constants(model)
     one_scale({**parameters, **{f"State.{n}": x for n, x in state.items()}, "time": cls.time_unit})
     one_scale({**parameters, **{f"{c.__name__}.{n}": unit for (c, n), unit in constants.items()}})
+    for name in set(inputs) & set(state):
+        rate = state[name] / cls.time_unit if state[name] else None
+        if inputs[name] not in (None, rate, state[name]):
+            raise UnitError(f"{cls.__name__}.Input: {name} is declared in {inputs[name]} but enters in {rate}")
+        inputs[name] = rate  # organs plugged in give their rates in the State's own classes
 
     def closes(what: str, args: tuple[Any, ...], units: list[Unit | None], want: dict[str, Unit | None]) -> None:
         def traced(held: list[Any], m: AbstractModel, *rest: Any) -> Any:

@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from twinjax.models.base import AbstractModel
-from twinjax.solve.events import Spread, Steady, Timeline, field, ravel, timeline, undeclared
+from twinjax.dosing import BOLUS
+from twinjax.models.base import AbstractModel, state_names
+from twinjax.solve.events import Spread, Steady, Timeline, field, ravel, route_table, timeline, undeclared
 from twinjax.solve.exact import finish
 from twinjax.solve.problem import MAX_STEPS, NOT_FINITE, OK, STEP_TOO_SMALL, AbstractBackend, Problem, Solution
 from twinjax.solve.sensitivity import forward_sensitivities
@@ -43,20 +44,32 @@ class Diffrax(AbstractBackend):
 
     def refusal(self, problem: Problem) -> str | None:
         """Refuses only what has no meaning."""
-        if problem.steady and any(
-            r.transit is not None for r in jax.tree.map(lambda x: x[0, 0], problem.model).routes().values()
-        ):
+        one = jax.tree.map(lambda x: x[0, 0], problem.model)
+        spread = route_table(jax.tree.map(lambda x: x[None], one), 1).spread
+        if problem.steady and any(spread):
             return "a steady state of doses with transit absorption is not available; give the doses one by one"
+        d = problem.doses
+        if problem.infusions and not isinstance(d.mode, jax.core.Tracer):
+            for c in set(d.compartment[(d.mode != BOLUS) & d.given].tolist()):
+                if spread[c]:
+                    return f"an infusion into {state_names(one)[c]}, whose doses come by transit absorption, is not available"
         return undeclared(problem)
+
+    def prepared(self, problem: Problem) -> Diffrax:
+        """With the solver chosen."""
+        if self.solver is not None:
+            return self
+        chosen = _implicit(self.rtol, self.atol) if _is_stiff(problem) else dfx.Tsit5(scan_kind="lax")
+        return Diffrax(self.rtol, self.atol, chosen, self.max_steps, self.order)
 
     def solve(self, problem: Problem) -> Solution:
         """Every patient in one loop."""
         leaves, structure = jax.tree.flatten(problem)
-        solver = self.solver or (_implicit(self.rtol, self.atol) if _is_stiff(problem) else dfx.Tsit5(scan_kind="lax"))
+        solver = self.prepared(problem).solver
 
         def one(*leaves: Any) -> tuple[Any, Any]:
             p = jax.tree.unflatten(structure, leaves)
-            y, code, steps = _Loop(p, solver, self.rtol, self.atol, self.max_steps).run()
+            y, code, steps = _Loop(p, solver, self.rtol, self.atol, self.max_steps, self.order).run()
             return y, (code, steps)
 
         y, (code, steps) = forward_sensitivities(one, self.order)(*leaves)
@@ -78,18 +91,24 @@ def _is_stiff(problem: Problem) -> bool:
         return type(problem.model).stiff
     if type(problem.model).stiff:
         return True
-    few = min(problem.patients, 4)
-    for i in range(few):
-        model = jax.tree.map(lambda x: x[i, 0], problem.model)  # noqa: B023
+    few = jax.tree.map(lambda x: x[:4], problem)
+    jacobians = np.asarray(_first_jacobians(few))
+    spans = np.ptp(np.asarray(few.time), axis=1)
+    finite = np.all(np.isfinite(jacobians), axis=(1, 2))
+    fastest = np.abs(np.linalg.eigvals(jacobians[finite])).max(axis=1, initial=0.0)
+    return bool(np.any(fastest * spans[finite] > _STIFF))
+
+
+@eqx.filter_jit
+def _first_jacobians(p: Problem) -> Any:
+    """Every patient's Jacobian with all doses given at once."""
+
+    def one(model: AbstractModel, d: Any) -> Any:
         y = ravel(model.initial())
-        if y.size == 0:
-            return False
-        y = y.at[problem.doses.compartment[i]].add(jnp.where(problem.doses.given[i], problem.doses.amount[i], 0.0))
-        jacobian = np.asarray(jax.jacfwd(lambda v: field(model, 0.0, v, jnp.zeros_like(v)))(y))  # noqa: B023
-        span = float(problem.time[i].max() - problem.time[i].min())
-        if np.all(np.isfinite(jacobian)) and np.abs(np.linalg.eigvals(jacobian)).max() * span > _STIFF:
-            return True
-    return False
+        y = y.at[d.compartment].add(jnp.where(d.given, d.amount, 0.0))
+        return jax.jacfwd(lambda v: field(model, 0.0, v, jnp.zeros_like(v)))(y)
+
+    return jax.vmap(one)(jax.tree.map(lambda x: x[:, 0], p.model), p.doses)
 
 
 class _Carry(eqx.Module):
@@ -108,8 +127,8 @@ class _Carry(eqx.Module):
 class _Loop:
     """One patient's integration, for `jax.vmap`."""
 
-    def __init__(self, p: Problem, solver: Any, rtol: Any, atol: Any, max_steps: int) -> None:
-        self.p, self.solver, self.rtol, self.atol, self.max_steps = p, solver, rtol, atol, max_steps
+    def __init__(self, p: Problem, solver: Any, rtol: Any, atol: Any, max_steps: int, order: int) -> None:
+        self.p, self.solver, self.rtol, self.atol, self.max_steps, self.order = p, solver, rtol, atol, max_steps, order
 
     def run(self) -> tuple[Any, Any, Any]:
         """States at the samples `(samples, states)`, a result code, and how many steps were tried."""
@@ -171,8 +190,9 @@ class _Loop:
         """One step toward the barrier, its error, and the step size to try next. Step sizes are frozen."""
         t, stopped = jax.lax.stop_gradient((c.t, barrier))
         nothing = stopped <= t
-        landed = t + c.h >= stopped - 1e-12 * jnp.abs(stopped)
-        until = jnp.where(landed, barrier, c.t + c.h)  # an event due now makes a step of no length, but with a derivative
+        reach = c.h if spread is None else jnp.minimum(c.h, jax.lax.stop_gradient(spread.longest(t)))
+        landed = t + reach >= stopped - 1e-12 * jnp.abs(stopped)
+        until = jnp.where(landed, barrier, c.t + reach)  # an event due now makes a step of no length, but with a derivative
         term, args = self.term(spread), (model, inputs)
         y, error, dense, inner, _ = self.solver.step(term, c.t, until, c.y, args, c.inner, c.jumped)
         tried = jax.lax.stop_gradient(jnp.where(nothing, c.h, until - c.t))
@@ -238,13 +258,20 @@ class _Loop:
         one_hot = jnp.zeros(start.shape[0]).at[steady.compartment].set(1.0)
 
         def interval(model: AbstractModel, s: Steady, y: Any) -> Any:
-            t = s.time
-            for k in range(4):
+            def piece(c: Any, k: Any) -> tuple[Any, None]:
+                t, y = c
                 y = self.flow(model, t, s.lengths[k], y, one_hot * s.rates[k])
-                t = t + s.lengths[k]
-                if k == 1:
-                    y = y + s.bolus * one_hot
-            return y
+                return (t + s.lengths[k], y + jnp.where(k == 1, s.bolus, 0.0) * one_hot), None
+
+            return jax.lax.scan(piece, (s.time, y), jnp.arange(4))[0][1]
+
+        def interval_and_slope(y: Any) -> tuple[Any, Any]:
+            def twice(v: Any) -> tuple[Any, Any]:
+                moved = interval(frozen_model, frozen, v)
+                return moved, moved
+
+            slope, moved = jax.jacfwd(twice, has_aux=True)(y)
+            return moved, slope
 
         frozen_model, frozen = jax.lax.stop_gradient((model, steady))
         one = jnp.eye(start.shape[0])
@@ -258,23 +285,29 @@ class _Loop:
 
         def turn(c: Any) -> Any:
             y, fallback, gap, turns = c
-            moved = interval(frozen_model, frozen, y)
-            jacobian = jax.jacfwd(lambda v: interval(frozen_model, frozen, v))(y)
+            moved, slope = interval_and_slope(y)
             now = distance(y, moved)
-            newton = y + jnp.linalg.solve(one - jacobian, moved - y)
+            newton = y + jnp.linalg.solve(one - slope, moved - y)
             worse = ~(now < gap) & (turns > 3)
             good = jnp.all(jnp.isfinite(newton)) & (turns >= 3)
+            if model.nonnegative:  # a fixed point elsewhere is not the one that doses lead to
+                good = good & jnp.all(newton >= -(self.atol + self.rtol * jnp.max(jnp.abs(newton))))
             following = jnp.where(now <= 1.0, y, jnp.where(worse, fallback, jnp.where(good, newton, moved)))
             return following, jnp.where(worse, fallback, moved), jnp.where(worse, gap, now), turns + 1
 
         start = jax.lax.stop_gradient(start)
         y, _, gap, _ = jax.lax.while_loop(pending, turn, (start, start, jnp.asarray(jnp.inf), 0))
         y = jax.lax.stop_gradient(y)
-        chord = jnp.linalg.inv(one - jax.jacfwd(lambda v: interval(frozen_model, frozen, v))(y))
-        chord = jax.lax.stop_gradient(chord)
-        for _ in range(3):  # each step makes one more derivative of the fixed point exact
-            y = y + chord @ (interval(model, steady, y) - y)
-        return y, gap <= 1.0
+        moved, slope = jax.lax.stop_gradient(interval_and_slope(y))
+        chord = jnp.linalg.inv(one - slope)
+        # A small residual far out, where elimination saturates, is no fixed point: one is still far away.
+        settled = (gap <= 1.0) & jnp.all(jnp.abs(chord @ (moved - y)) <= self.atol + 1e-3 * jnp.max(jnp.abs(y)))
+
+        def refine(_: Any, y: Any) -> Any:
+            return y + chord @ (interval(model, steady, y) - y)
+
+        # Each step makes one more derivative of the fixed point exact.
+        return jax.lax.fori_loop(0, self.order, refine, y), settled
 
 
 class _Step(eqx.Module):

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from twinjax.dosing import BOLUS, GIVEN_RATE, MODELLED_DURATION, MODELLED_RATE
-from twinjax.models.base import AbstractModel, Route, input_names, state_names, zeros
+from twinjax.models.base import AbstractModel, Route, input_names, no_input, state_names
 from twinjax.naming import resolve
 from twinjax.solve.problem import NO_STEADY_STATE, NOT_FINITE, OK, OVERLAP, Problem
 
@@ -61,6 +61,14 @@ class Spread(eqx.Module):
         log_density = self.number * jnp.log(x) - x - jax.scipy.special.gammaln(self.number + 1.0)
         rate = jnp.where(on, self.amount * self.rate * jnp.exp(log_density), 0.0)
         return jnp.zeros(states, rate.dtype).at[self.compartment].add(rate)
+
+    def longest(self, t: Any) -> Any:
+        """The longest step from `t` that overlooks no density: its standard deviation, until eight of them past the mean."""
+        shape = self.number + 1.0
+        deviation = jnp.sqrt(shape) / self.rate
+        on = (t >= self.time) & (t < self.until) & (self.amount > 0)
+        on = on & (t < self.time + shape / self.rate + 8.0 * deviation)
+        return jnp.min(jnp.where(on, deviation, jnp.inf), initial=jnp.inf)
 
 
 class RouteTable(eqx.Module):
@@ -150,17 +158,18 @@ def timeline(
     spread = None
     bolus = given & ~(duration > 0)
     if any(table.spread):
-        spreads = jnp.asarray(table.spread)[d.compartment]
+        spreads = bolus & jnp.asarray(table.spread)[d.compartment]
         spread = Spread(
-            begin, until, jnp.where(given & spreads, amount, 0.0), table.at("transit_rate", d.segment, d.compartment),
+            begin, until, jnp.where(spreads, amount, 0.0), table.at("transit_rate", d.segment, d.compartment),
             table.at("transit_number", d.segment, d.compartment), d.compartment,
         )  # fmt: skip
         bolus = bolus & ~spreads
 
     rows = _Rows(states)
-    code = jnp.where(jnp.all(jnp.isfinite(jnp.where(d.given, amount + begin, 0.0))), OK, NOT_FINITE)
+    sound = jnp.isfinite(amount + begin + duration) & (lag >= 0) & (duration >= 0)
+    code = jnp.where(jnp.all(sound | ~d.given), OK, NOT_FINITE)
     late = jnp.where((lag > 0) | d.additional, EARLY, d.order)
-    rows.add(begin, late, bolus | (given & (duration > 0)), jump=jnp.where(bolus, amount, 0.0), compartment=d.compartment,
+    rows.add(begin, late, given, jump=jnp.where(bolus, amount, 0.0), compartment=d.compartment,
              rate=jnp.where(given & (duration > 0), amount / jnp.where(duration > 0, duration, 1.0), 0.0),
              sequence=2)  # fmt: skip
     if p.infusions:
@@ -176,7 +185,14 @@ def timeline(
             code = jnp.maximum(code, _add_overlaps(rows, p, table))
     for k in range(p.switch_time.shape[0]):
         rows.add(p.switch_time[k : k + 1], p.switch_order[k : k + 1], jnp.array([True]), switch=True, sequence=3)
-    return rows.sorted(start, end, p.time, p.order, code), spread
+    line = rows.sorted(start, end, p.time, p.order, code)
+    return eqx.tree_at(lambda x: x.code, line, jnp.where(_finite(p, line.segment[-1]), line.code, NOT_FINITE)), spread
+
+
+def _finite(p: Problem, last: Any) -> Any:
+    """Whether the parameters of every segment that is reached are finite."""
+    leaves = jnp.stack([jnp.isfinite(x) for x in jax.tree.leaves(p.model)]) if jax.tree.leaves(p.model) else jnp.ones((1, 1), bool)
+    return jnp.all(leaves | (jnp.arange(leaves.shape[1]) > last))
 
 
 def _amount_and_duration(table: RouteTable, d: Any) -> tuple[Any, Any, Any]:
@@ -187,7 +203,8 @@ def _amount_and_duration(table: RouteTable, d: Any) -> tuple[Any, Any, Any]:
 
     amount = d.amount * at("bioavailability")
     rate = jnp.where(d.mode == MODELLED_RATE, at("rate"), jnp.where(d.mode == GIVEN_RATE, d.rate, 1.0))
-    duration = jnp.where(d.mode == MODELLED_DURATION, at("duration"), amount / jnp.where(rate == 0, 1.0, rate))
+    by_rate = jnp.where(rate > 0, amount / jnp.where(rate > 0, rate, 1.0), jnp.nan)
+    duration = jnp.where(d.mode == MODELLED_DURATION, at("duration"), by_rate)
     return amount, jnp.where(d.mode == BOLUS, 0.0, duration), at("lag")
 
 
@@ -319,7 +336,7 @@ def unravel(model: AbstractModel, vector: Any) -> Any:
 def as_input(model: AbstractModel, rates: Any) -> Any:
     """Rates into every state, `(..., states)`, as the model's Input; driving signals are zero."""
     states = state_names(model)
-    empty = zeros(type(model).Input)
+    empty = no_input(model)
     values = [
         rates[..., states.index(n)] if n in states else jnp.broadcast_to(z, rates.shape[:-1])
         for n, z in zip(input_names(model), jax.tree.leaves(empty), strict=True)

@@ -47,12 +47,11 @@ def _matrix(model: AbstractModel, rates: Any) -> Any:
 
 def _steady_state(model: AbstractModel, steady: Steady, start: Any) -> tuple[Any, Any]:
     n = start.shape[0]
-    total = jnp.eye(n + 1)
     one_hot = jnp.zeros(n).at[steady.compartment].set(1.0)
-    for k in range(4):
-        total = expm(_matrix(model, one_hot * steady.rates[k]) * steady.lengths[k]) @ total
-        if k == 1:
-            total = total.at[:n].add(steady.bolus * one_hot[:, None] * total[n])
+    matrices = jax.vmap(lambda rate: _matrix(model, one_hot * rate))(steady.rates)
+    moves = expm(matrices * steady.lengths[:, None, None])
+    dose = jnp.eye(n + 1).at[:n, n].set(steady.bolus * one_hot)
+    total = moves[3] @ moves[2] @ dose @ moves[1] @ moves[0]
     y = jnp.linalg.solve(jnp.eye(n) - total[:n, :n], total[:n, n])
     return y, jnp.all(jnp.isfinite(y))
 
@@ -88,7 +87,7 @@ def _solve_one(p: Problem) -> Solution:
 
 
 def finish(p: Problem, line: Any, y: Any, *, steps: Any, code: Any) -> Solution:
-    """One patient's solution from the states at its samples, `(samples, states)`."""
+    """One patient's solution from the states at its sorted samples, `(samples, states)`; the caller's order is restored."""
     at = jax.vmap(lambda s: jax.tree.map(lambda x: x[s], p.model))(line.segment[line.rank])
     state = unravel(p.model, y)
     inputs = as_input(p.model, line.inputs[line.rank])
@@ -97,4 +96,5 @@ def finish(p: Problem, line: Any, y: Any, *, steps: Any, code: Any) -> Solution:
     code = jnp.maximum(line.code, code)
     bad = ~jnp.all(jnp.isfinite(y)) | ~jnp.all(jnp.stack([jnp.all(jnp.isfinite(o)) for o in jax.tree.leaves(output)]))
     code = jnp.where((code == OK) & bad, NOT_FINITE, code)
-    return Solution(p.time, output, state, code, steps)
+    time, output, state = (p.time, output, state) if p.place is None else jax.tree.map(lambda x: x[p.place], (p.time, output, state))
+    return Solution(time, output, state, code, steps)

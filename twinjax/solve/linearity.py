@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from twinjax.models.base import AbstractModel, zeros
+from twinjax.models.base import AbstractModel, no_input
 from twinjax.naming import names
 from twinjax.units import _CALLS
 
@@ -17,9 +18,19 @@ _SUM = {"add", "sub", "add_any"}
 
 
 def nonlinearity(model: AbstractModel) -> str | None:
-    """Why the equations are not linear with constant coefficients, in words; None if they are."""
-    t = jnp.zeros((), jnp.result_type(float))
-    y, u = model.initial(), zeros(type(model).Input)
+    """Why the equations are not linear with constant coefficients, in words; None if they are.
+
+    Read once for every form of a model: it does not depend on the numbers.
+    """
+    leaves, form = jax.tree.flatten(jax.eval_shape(lambda: model))
+    return _nonlinearity(form, tuple(leaves))
+
+
+@functools.cache
+def _nonlinearity(form: Any, leaves: tuple[Any, ...]) -> str | None:
+    model = jax.tree.unflatten(form, leaves)
+    t = jax.ShapeDtypeStruct((), jnp.result_type(float))
+    y, u = jax.eval_shape(lambda m: m.initial(), model), jax.eval_shape(no_input, model)
     closed = jax.make_jaxpr(lambda m, t, y, u: m.derivative(t, y, u))(model, t, y, u)
     count = [len(jax.tree.leaves(x)) for x in (model, t, y, u)]
     by_state = _degrees(closed, [CONSTANT] * count[0] + [NONLINEAR] + [LINEAR] * (count[2] + count[3]))

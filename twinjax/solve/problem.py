@@ -20,7 +20,8 @@ OK, MAX_STEPS, NOT_FINITE, STEP_TOO_SMALL, NO_STEADY_STATE, OVERLAP = range(6)
 RESULTS = {
     OK: "solved",
     MAX_STEPS: "the step limit was reached; raise max_steps, or choose a stiff method",
-    NOT_FINITE: "a parameter, a dose or the model's equations gave a value that is not finite",
+    NOT_FINITE: "a parameter, a dose or the model's equations gave a value that is not finite, "
+    "or a lag or duration is below zero, or a modelled rate not above it",
     STEP_TOO_SMALL: "the step size fell to rounding error; the equations are discontinuous or blow up",
     NO_STEADY_STATE: "no steady state was found to the tolerance; does the model have one under this dosing?",
     OVERLAP: "steady-state infusions overlap more often than was planned for; pass a larger overlap",
@@ -66,7 +67,8 @@ class Problem(eqx.Module):
     """A batch of patients to integrate; the patient axis always leads.
 
     **Parameters**: `model`, leaves `(patients, segments)`; `doses`, `jumps`; `time`, `order`, `(patients, samples)`, where
-    outputs are wanted and how they rank among records of the same time; `switch_time`, `switch_order`,
+    outputs are wanted and how they rank among records of the same time, sorted; `place` `(patients, samples)`, where each sample
+    of the caller's is among them, None if they came sorted; `switch_time`, `switch_order`,
     `(patients, segments - 1)`, when the next segment's parameters take over. `infusions` and `steady` say whether there can
     be any; `overlap` bounds how many steady-state infusions run at once.
     """
@@ -76,6 +78,7 @@ class Problem(eqx.Module):
     jumps: Jumps
     time: Any
     order: Any
+    place: Any
     switch_time: Any
     switch_order: Any
     infusions: bool = eqx.field(static=True)
@@ -129,6 +132,10 @@ class AbstractBackend(eqx.Module):
     def refusal(self, problem: Problem) -> str | None:
         """Why this backend cannot serve the problem, in words; None if it can."""
 
+    def prepared(self, problem: Problem) -> AbstractBackend:
+        """This backend with the choices made that need the problem's numbers, which are not known inside `jit`."""
+        return self
+
     @abc.abstractmethod
     def solve(self, problem: Problem) -> Solution:
         """Integrate. Inside `jit`, `vmap`, `grad` and `jvp` alike."""
@@ -150,12 +157,14 @@ def build(
     """A `Problem` from a model and regimens as people write them.
 
     **Parameters**: `model`, leaves scalar, `(patients,)` or `(patients, segments)`; `regimens`, one for all or one each;
-    `time`, `(samples,)` for all or `(patients, samples)`; `order` likewise (default: after every record of the same time);
-    `overlap`, how many infusions of a steady-state regimen may run at once (default: from the data, at least 2).
-    **Raises** `ValueError` for a dose into a compartment that is not there, shapes that do not agree, a time or a
-    parameter that is not finite.
+    `time`, `(samples,)` for all or `(patients, samples)`, sorted or not; `order` likewise (default: after every record of the
+    same time); `switch_time` and `switch_order` `(patients, segments - 1)`, infinite for a switch that never comes; `overlap`, how many infusions of a steady-state regimen may run at once (default: from the data, at least 2).
+    **Raises** `ValueError` for a dose into a compartment that is not there, shapes that do not agree, and a time that is not
+    finite.
     """
-    time = jnp.asarray(time, jnp.result_type(float))
+    time = jnp.atleast_1d(jnp.asarray(time, jnp.result_type(float)))
+    if time.ndim > 2:
+        raise ValueError(f"sample times are (samples,) or (patients, samples), not of shape {time.shape}")
     sizes = {len(x) for x in ([regimens] if not isinstance(regimens, Regimen) else [])}
     sizes |= {x.shape[0] for x in (time, switch_time) if x is not None and np.ndim(x) == 2}
     sizes |= {leaf.shape[0] for leaf in jax.tree.leaves(model) if jnp.ndim(leaf) > 0}
@@ -166,12 +175,14 @@ def build(
     each = [regimens] if isinstance(regimens, Regimen) else list(regimens)
     samples = jnp.broadcast_to(time, (patients, time.shape[-1]))
     _finite("sample time", samples)
-    if order is None:
-        order = jnp.full(samples.shape, jnp.inf)
+    order = jnp.broadcast_to(jnp.asarray(jnp.inf if order is None else order, samples.dtype), samples.shape)
+    samples, order, place = _sorted(samples, order)
+    if (switch_time is None) != (switch_order is None):
+        raise ValueError("give both switch_time and switch_order, the place of each switch among the records, or neither")
+    known_order = None if switch_order is None else np.asarray(switch_order)
     switch_time = jnp.zeros((patients, 0)) if switch_time is None else jnp.asarray(switch_time, samples.dtype)
     switch_order = jnp.zeros((patients, 0)) if switch_order is None else jnp.asarray(switch_order, samples.dtype)
     segments = switch_time.shape[1] + 1
-    known_order = None if segments == 1 else np.asarray(switch_order)
 
     def widen(leaf: Any) -> Any:
         leaf = jnp.asarray(leaf)
@@ -188,13 +199,25 @@ def build(
         doses=doses,
         jumps=jumps,
         time=samples,
-        order=jnp.broadcast_to(jnp.asarray(order, samples.dtype), samples.shape),
+        order=order,
+        place=place,
         switch_time=switch_time,
         switch_order=switch_order,
         infusions=any(k.mode != BOLUS for k in kinds),
         steady=any(k.steady_state for k in kinds),
         overlap=overlap if overlap is not None else max((_overlap(r) for r in each), default=0),
     )
+
+
+def _sorted(time: Any, order: Any) -> tuple[Any, Any, Any]:
+    """Samples sorted by time and order, and where each came to; None if they are known to be sorted already."""
+    known = not any(isinstance(x, jax.core.Tracer) for x in (time, order))
+    if known:
+        t, o = np.asarray(time), np.asarray(order)
+        if np.all((t[:, 1:] > t[:, :-1]) | ((t[:, 1:] == t[:, :-1]) & (o[:, 1:] >= o[:, :-1]))):
+            return time, order, None
+    by = jax.lax.stop_gradient(jnp.lexsort((order, time), axis=-1))
+    return jnp.take_along_axis(time, by, axis=-1), jnp.take_along_axis(order, by, axis=-1), jnp.argsort(by, axis=-1)
 
 
 def _finite(what: str, values: Any) -> None:
@@ -246,7 +269,8 @@ def _tables(model: AbstractModel, regimen: Regimen, switch_order: np.ndarray | N
     repeat = np.asarray([n for _, _, n in rows], dtype=float)
 
     def ints(values: list[Any], kind: Any = int) -> Any:
-        return jnp.asarray(np.asarray(values, dtype=kind))
+        with jax.ensure_compile_time_eval():  # known inside jit too, so that backends can read them and refuse
+            return jnp.asarray(np.asarray(values, dtype=kind))
 
     doses = Doses(
         time=regimen.time[at] + repeat * regimen.interval[at],

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
-import jax
 import numpy as np
 
 from twinjax.dosing import Regimen
@@ -54,12 +53,12 @@ def simulate(
 
     **Parameters**: `who`, a model (leaves scalar, or with a leading patient axis), or patients: a `Cohort`, a trial's subjects;
     `regimen`, one for all or one each (default: the patients' own, else no doses); `times`, `(samples,)` or
-    `(patients, samples)`, in the model's time unit (default: the patients' own). A sample at the time of a dose is taken
+    `(patients, samples)`, in any order, in the model's time unit (default: the patients' own). A sample at the time of a dose is taken
     after it, except where a trial's own records say otherwise. `backend`, None for the automatic choice (`choose`);
     `throw`, raise if any patient fails rather than return its result code.
     **Returns** a `Solution` whose leaves have a leading patient axis.
-    **Raises** `ValueError` for a dose into an unknown compartment, times or parameters that are not finite, and a backend
-    that cannot serve; with `throw`, `RuntimeError` naming the patients that failed.
+    **Raises** `ValueError` for a dose into an unknown compartment, times that are not finite, and a backend that cannot
+    serve; with `throw`, `RuntimeError` naming the patients that failed.
     """
     problem = pose(who, regimen, times)
     if backend is None:
@@ -68,7 +67,7 @@ def simulate(
         why = backend.refusal(problem)
         if why is not None:
             raise ValueError(f"{type(backend).__name__} cannot serve: {why}")
-    solution = _solve(backend, problem)
+    solution = _solve(backend.prepared(problem), problem)
     return solution.raise_failures(getattr(who, "ids", None)) if throw else solution
 
 
@@ -93,8 +92,3 @@ def pose(who: AbstractModel | Patients, regimen: Regimen | Sequence[Regimen] | N
 @eqx.filter_jit
 def _solve(backend: AbstractBackend, problem: Problem) -> Solution:
     return backend.solve(problem)
-
-
-def unsorted(times: Any) -> bool:
-    """Whether sample times are known and not in order."""
-    return not isinstance(times, jax.core.Tracer) and bool(np.any(np.diff(np.asarray(times), axis=-1) < 0))

@@ -1,0 +1,297 @@
+"""The command line: every command, JSON that parses, errors that a person can act on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from twinjax.cli import app
+from twinjax.cli.cache import cache_folder
+from twinjax.runs import Run
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch):
+    """Run a command in an empty folder; without a cache, which is a global setting of JAX."""
+    monkeypatch.setenv("TWINJAX_CACHE", "off")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words, code=0):
+        done = CliRunner().invoke(app, [str(w) for w in words])
+        assert done.exit_code == code, done.output
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """The folder of a fit of theophylline, and what the command said."""
+    folder = tmp_path_factory.mktemp("fit") / "theo"
+    os.environ["TWINJAX_CACHE"] = "off"
+    try:
+        done = CliRunner().invoke(app, ["fit", "theophylline", "--out", str(folder), "--json"])
+    finally:
+        del os.environ["TWINJAX_CACHE"]
+    assert done.exit_code == 0, done.output
+    return folder, done
+
+
+# ----------------------------------------------------------------------------------------------------------------- fit
+
+
+def test_fit_theophylline(fitted):
+    folder, done = fitted
+    told = json.loads(done.stdout)
+    assert told["objective"] == pytest.approx(116.803, abs=0.005)
+    assert told["converged"]
+    assert told["trial"]["observations"] == 132
+    assert told["run"] == str(folder.resolve())
+
+
+def test_what_the_run_holds(fitted):
+    folder, _ = fitted
+    tables = {f"{n}.{e}" for n in ("estimates", "etas", "predictions") for e in ("csv", "parquet")}
+    assert {f.name for f in folder.iterdir()} == {
+        "manifest.json",
+        "study.toml",
+        "results.json",
+        "log.txt",
+        "plots",
+        *tables,
+    }
+    pictures = {"goodness_of_fit.png", "individual_fits.png", "convergence.png", "etas.png", "vpc.png"}
+    assert {f.name for f in (folder / "plots").iterdir()} == pictures
+    assert all((folder / "plots" / p).read_bytes().startswith(b"\x89PNG") for p in pictures)
+    run = Run.open(folder)
+    assert run.status == "finished"
+    assert run.theta()["cl"] == pytest.approx(2.75, abs=0.01)
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    assert len(predictions) == 132
+    assert {"PRED", "IPRED", "CWRES"} <= set(predictions.columns)
+    estimates = pd.read_csv(folder / "estimates.csv").set_index("parameter")
+    assert estimates.loc["ka", "unit"] == "1/h"
+    assert "iteration 1 objective" in (folder / "log.txt").read_text()
+
+
+def test_report(fitted, cli):
+    folder, done = fitted
+    told = json.loads(cli("report", folder, "--json").stdout)
+    assert told["status"] == "finished"
+    assert told["results"]["theta"] == json.loads(done.stdout)["theta"]
+    assert told["changed_inputs"] == []
+    text = cli("report", folder).stdout
+    assert "objective 116.803" in text
+    assert "Converged" in text
+    assert "plasma.additive" in text
+
+
+def test_cohort_of_a_fit(fitted, cli, tmp_path):
+    folder, _ = fitted
+    options = (
+        "--patients",
+        25,
+        "--chunk",
+        10,
+        "--seed",
+        5,
+        "--until",
+        48,
+        "--step",
+        4,
+        "--out",
+        tmp_path / "c",
+        "--json",
+    )
+    told = json.loads(cli("cohort", folder, *options).stdout)
+    assert told["status"] == "finished"
+    assert told["results"] == [{"code": 0, "patients": 25, "meaning": "solved"}]
+    outputs = pd.read_parquet(tmp_path / "c" / "outputs.parquet")
+    assert list(outputs.columns) == ["id", "time", "plasma"]
+    assert len(outputs) == 25 * 13
+    people = pd.read_parquet(tmp_path / "c" / "patients.parquet")
+    assert people["id"].tolist() == [str(i) for i in range(25)]
+    estimate = Run.open(folder).theta()["cl"]
+    np.testing.assert_allclose(people["cl"], estimate * np.exp(people["eta.cl"]), rtol=1e-12)
+    quantiles = pd.read_csv(tmp_path / "c" / "quantiles.csv")
+    middle = outputs[outputs["time"] == 8.0]["plasma"].median()
+    assert quantiles.set_index("time").loc[8.0, "plasma.q50"] == pytest.approx(middle)
+    assert (tmp_path / "c" / "plots" / "plasma.png").is_file()
+    assert "25 virtual patients of 25" in cli("report", tmp_path / "c").stdout
+
+
+def test_subjects_of_a_fit(fitted, cli, tmp_path):
+    folder, _ = fitted
+    cli("simulate", folder, "--subjects", "--out", tmp_path / "s.parquet", "--plot", tmp_path / "s.png")
+    frame = pd.read_parquet(tmp_path / "s.parquet")
+    ipred = pd.read_parquet(folder / "predictions.parquet")["IPRED"]
+    np.testing.assert_allclose(frame["plasma"], ipred, rtol=1e-8, atol=1e-10)
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_interrupted(cli, tmp_path, monkeypatch):
+    """Ctrl-C after some iterations: the run is readable, says so, and has the best point."""
+    from twinjax.progress import Search
+
+    note = Search.note
+
+    def stop(self, step):
+        note(self, step)
+        if len(self.history) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Search, "note", stop)
+    options = ("--method", "NaivePooled", "--no-plots", "--out", tmp_path / "r")
+    text = cli("fit", "theophylline", *options, code=130).stdout
+    assert "Interrupted." in text
+    assert "Best point of 3 iterations" in text
+    told = json.loads(cli("report", tmp_path / "r", "--json").stdout)
+    assert told["status"] == "interrupted"
+    assert told["results"] is None
+    assert told["partial"]["iterations"] == 3
+    assert told["partial"]["theta"]["cl"] > 0
+    assert "These are no estimates" in cli("report", tmp_path / "r").stdout
+
+
+# ------------------------------------------------------------------------------------------ simulate, validate, models
+
+
+def test_simulate_a_model(cli, tmp_path):
+    options = ("--dose", 100, "--set", "ka=1.2", "--until", 10, "--step", 2.5)
+    told = json.loads(cli("simulate", "OneCompartmentOral", *options, "--json").stdout)
+    time, plasma = (np.asarray(told["columns"][n]) for n in ("time", "plasma"))
+    ka, k, v = 1.2, 2.8 / 32, 32.0
+    np.testing.assert_allclose(plasma, 100 * ka / v / (ka - k) * (np.exp(-k * time) - np.exp(-ka * time)), atol=1e-9)
+    cli("simulate", "OneCompartmentOral", *options, "--out", tmp_path / "a.csv")
+    np.testing.assert_allclose(pd.read_csv(tmp_path / "a.csv")["plasma"], plasma, rtol=1e-12, atol=1e-15)
+
+
+def test_validate(cli, tmp_path):
+    bad = tmp_path / "bad.csv"
+    bad.write_text("ID,TIME,AMT,DV\n1,0,100,.\n1,1,.,x\n2,1,.,.\n")
+    told = json.loads(cli("validate", bad, "--json", code=1).stdout)
+    assert told["errors"] == 2
+    assert {(p["row"], p["column"], p["subject"]) for p in told["problems"]} >= {(3, "DV", "1"), (4, "DV", "2")}
+    text = cli("validate", bad, code=1).stdout
+    assert "'x' is not a number" in text
+    assert "2 errors" in text
+    good = json.loads(cli("validate", "theophylline", "--model", "OneCompartmentOral", "--json").stdout)
+    assert good["summary"]["subjects"] == 12
+    wrong = cli("validate", "theophylline", "--model", "LinearEffect", code=1).stdout
+    assert "a dose into 1" in wrong
+    assert "'furlong'" in cli("validate", "theophylline", "--unit", "TIME=furlong", code=2).stderr
+
+
+def test_models(cli):
+    told = json.loads(cli("models", "--json").stdout)
+    assert len(told) > 20
+    one = json.loads(cli("models", "OneCompartmentOral", "--json").stdout)
+    assert one["parameters"][0] == {"name": "ka", "unit": "1/h", "typical": 1.5, "role": ""}
+    assert [s["name"] for s in one["states"]] == ["depot", "central"]
+    assert one["outputs"] == [{"name": "plasma", "unit": "mg/L"}]
+    assert "First-order absorption" in cli("models").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("models", "OneCompartmentOrl"), "did you mean 'OneCompartmentOral'"),
+        (("fit", "theofylline"), "did you mean 'theophylline'"),
+        (("fit", "theophylline", "--method", "FOCIE"), "there is no 'FOCIE'; did you mean 'FOCE' or 'FOCEI'"),
+        (("fit", "slip.toml"), "[model.start] there is no parameter 'kaa'; did you mean 'ka'"),
+        (("fit", "broken.toml"), "broken.toml: a problem\n  is not TOML"),
+        (("simulate", "nothing"), "there is no study, run or model 'nothing'"),
+        (("simulate", "OneCompartmentOral", "--set", "kaa=1"), "did you mean 'ka'"),
+        (("simulate", "OneCompartmentOral", "--set", "ka"), "write NAME=VALUE"),
+        (("simulate", "OneCompartmentOral", "--every", "24"), "give --dose AMOUNT"),
+        (("simulate", "OneCompartmentOral", "--dose", "1", "--into", "depott"), "did you mean 'depot'"),
+        (("simulate", "OneCompartmentOral", "--out", "a.xlsx"), "ends in .parquet or .csv"),
+        (("cohort", "OneCompartmentOral"), "there is no study or run"),
+        (("cohort", "slip-free.toml"), "has no regimen: give --dose AMOUNT"),
+        (("report", "here"), "is not a run"),
+        (("validate", "nothing.csv"), "there is no data file 'nothing.csv'"),
+    ],
+)
+def test_errors_are_sentences(cli, tmp_path, words, said):
+    start = '[model]\nname = "OneCompartmentOral"\n[model.start]\ncl = 2.8\nv = 32\n'
+    (tmp_path / "slip.toml").write_text(start + "ka = 1.5\nkaa = 1.5\n")
+    (tmp_path / "slip-free.toml").write_text(start + "ka = 1.5\n")
+    (tmp_path / "broken.toml").write_text("[model\n")
+    done = cli(*words, code=2)
+    assert said in done.stderr
+    assert "Traceback" not in done.output
+    assert done.stdout == ""
+    assert not (tmp_path / "runs").exists()
+
+
+def test_debug_shows_where(cli):
+    done = CliRunner().invoke(app, ["fit", "theofylline", "--debug"])
+    assert isinstance(done.exception, FileNotFoundError)
+
+
+def test_help_and_version(cli):
+    assert cli("--version").stdout.startswith("twinjax 0.")
+    for command in ("validate", "fit", "simulate", "cohort", "report", "models"):
+        assert f"twinjax {command} " in cli(command, "--help").stdout
+
+
+def test_where_the_cache_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("TWINJAX_CACHE", "off")
+    assert cache_folder() is None
+    monkeypatch.setenv("TWINJAX_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("TWINJAX_CACHE")
+    assert cache_folder().name == "compiled"
+
+
+# ---------------------------------------------------------------------------------------------------- as a process
+
+
+def test_help_does_not_load_what_is_slow():
+    heavy = ("diffrax", "matplotlib", "pandas", "scipy", "optax")
+    code = f"import sys, twinjax.cli; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_of_a_process(tmp_path, cache):
+    """A real interrupt, while it compiles or searches, leaves a run that can be read; what compiled is kept."""
+    command = [
+        sys.executable,
+        "-m",
+        "twinjax",
+        "fit",
+        "theophylline",
+        "--method",
+        "FO",
+        "--starts",
+        "500",
+        "--out",
+        "r",
+    ]
+    environment = {**os.environ, "TWINJAX_CACHE": cache}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    log = tmp_path / "r" / "log.txt"
+    until = time.monotonic() + 100
+    while time.monotonic() < until and not (log.is_file() and "iteration" in log.read_text()):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted." in said
+    assert Run.open(tmp_path / "r").status == "interrupted"
+    assert Run.open(tmp_path / "r").partial["theta"]["v"] > 0
+    assert any(name.endswith("-cache") for name in os.listdir(cache))

@@ -1,0 +1,160 @@
+"""`simulate`: what may be given, in what order results come back, and what it says when something is wrong."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from twinjax.dosing import Regimen
+from twinjax.models import OneCompartmentMichaelisMenten, OneCompartmentOral, OneCompartmentTransit
+from twinjax.naming import bind
+from twinjax.solve.diffrax import Diffrax
+from twinjax.solve.exact import Exact
+from twinjax.solve.problem import NOT_FINITE, OK, RESULTS, build
+from twinjax.solve.simulate import choose, pose, simulate
+
+BACKENDS = {"exact": Exact(), "diffrax": Diffrax()}
+MODEL = OneCompartmentOral(ka=1.2, cl=2.0, v=10.0)
+TWICE = Regimen.repeat(100.0, every=12.0, count=2)
+TIMES = np.array([0.5, 2.0, 6.0, 13.0, 20.0])
+# Diffrax's rtol is 1e-8 per step over some tens of steps; Exact rounds only.
+RTOL = {"exact": 1e-12, "diffrax": 2e-7}
+
+
+def bateman(t, doses=((0.0, 100.0), (12.0, 100.0)), ka=1.2, cl=2.0, v=10.0):
+    """Superposed closed form of first-order absorption, a dose at t included in the depot only."""
+    k, total = cl / v, np.zeros(np.shape(t))
+    for at, amount in doses:
+        s = np.maximum(np.asarray(t) - at, 0.0)
+        total = total + amount * ka / (v * (ka - k)) * (np.exp(-k * s) - np.exp(-ka * s))
+    return total
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_one_patient(backend):
+    s = simulate(MODEL, TWICE, TIMES, backend=BACKENDS[backend])
+    assert s.output.plasma.shape == (1, 5)
+    np.testing.assert_array_equal(s.time, TIMES[None])
+    np.testing.assert_allclose(s.output.plasma[0], bateman(TIMES), rtol=RTOL[backend])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_leaves_regimens_and_times_of_each(backend):
+    cl, amounts = np.array([1.0, 2.0, 4.0]), np.array([50.0, 100.0, 200.0])
+    times = TIMES + np.array([[0.0], [0.1], [0.2]])
+    each = [Regimen.dose(a) for a in amounts[:2]] + [Regimen.dose(200.0) + Regimen.dose(20.0, at=12.0)]
+    s = simulate(bind(MODEL, {"cl": jnp.asarray(cl)}), each, times, backend=BACKENDS[backend])
+    for i in range(3):
+        doses = [(0.0, amounts[i])] + ([(12.0, 20.0)] if i == 2 else [])
+        np.testing.assert_allclose(s.output.plasma[i], bateman(times[i], doses, cl=cl[i]), rtol=RTOL[backend])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_sample_at_the_time_of_a_dose_is_after_it(backend):
+    s = simulate(MODEL, Regimen.repeat(100.0, into="central", every=12.0, count=2), np.array([0.0, 12.0]), backend=BACKENDS[backend])
+    np.testing.assert_allclose(s.state.central[0], [100.0, 100.0 + 100.0 * np.exp(-0.2 * 12.0)], rtol=RTOL[backend])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_times_in_any_order_come_back_in_that_order(backend):
+    shuffled = np.array([[3, 0, 4, 1, 2], [0, 1, 2, 3, 4], [4, 3, 2, 1, 0]])
+    s = simulate(MODEL, TWICE, TIMES[shuffled], backend=BACKENDS[backend])
+    np.testing.assert_array_equal(s.time, TIMES[shuffled])
+    np.testing.assert_allclose(s.output.plasma, bateman(TIMES[shuffled]), rtol=RTOL[backend])
+    np.testing.assert_allclose(s.state.central, 10.0 * bateman(TIMES[shuffled]), rtol=RTOL[backend])
+
+
+def test_sorted_times_cost_no_sorting():
+    assert pose(MODEL, TWICE, TIMES).place is None
+    assert pose(MODEL, TWICE, TIMES[::-1]).place is not None
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_orders_of_one_time_in_any_order(backend):
+    # Before and after a dose at 12, asked for the other way round, and with times that jit does not know.
+    regimen = Regimen.dose(100.0, into="central") + Regimen.dose(50.0, into="central", at=12.0)
+
+    def central(times):
+        problem = build(MODEL, regimen, times, order=np.array([2.0, 0.5, 0.5]))
+        return BACKENDS[backend].solve(problem).state.central[0]
+
+    first = 100.0 * np.exp(-0.2 * np.array([12.0, 12.0, 3.0]))
+    got = jax.jit(central)(np.array([12.0, 12.0, 3.0]))
+    np.testing.assert_allclose(got, first + [50.0, 0.0, 0.0], rtol=RTOL[backend])
+
+
+def test_no_doses_and_a_single_time():
+    s = simulate(MODEL, times=3.0)
+    assert s.output.plasma.tolist() == [[0.0]]
+
+
+def test_the_choice_of_backend():
+    times = np.array([1.0])
+    assert isinstance(choose(pose(MODEL, TWICE, times)), Exact)
+    assert isinstance(choose(pose(OneCompartmentMichaelisMenten.typical(), TWICE, times)), Diffrax)
+    assert isinstance(choose(pose(OneCompartmentTransit.typical(), TWICE, times)), Diffrax)
+
+
+def test_no_backend_can_serve_says_what_each_said():
+    impossible = Regimen.dose(100.0, every=12.0, steady_state=1)
+    with pytest.raises(ValueError, match=r"(?s)no backend can serve.*Exact: .*transit.*Diffrax: .*transit"):
+        simulate(OneCompartmentTransit.typical(), impossible, TIMES)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: simulate(MODEL, TWICE), "times says when to sample: an array of times in the model's unit"),
+        (lambda: simulate(MODEL, TWICE, []), "times is empty; give at least one time to sample at"),
+        (lambda: simulate(MODEL, TWICE, [1.0, np.inf]), "a sample time is not finite"),
+        (lambda: simulate(MODEL, TWICE, [1.0, np.nan]), "a sample time is not finite"),
+        (lambda: simulate(MODEL, TWICE, np.ones((1, 1, 1))), r"\(samples,\) or \(patients, samples\), not of shape \(1, 1, 1\)"),
+        (lambda: simulate(MODEL, [TWICE] * 3, np.ones((2, 4))), "how many patients.* say 2, 3"),
+        (lambda: simulate(bind(MODEL, {"cl": jnp.ones(4)}), [TWICE] * 3, [1.0]), "how many patients.* say 3, 4"),
+        (lambda: simulate(OneCompartmentMichaelisMenten.typical(), TWICE, [1.0], backend=Exact()),
+         "Exact cannot serve: OneCompartmentMichaelisMenten is not linear .*: the derivative of central is not linear"),
+        (lambda: simulate(MODEL, Regimen.dose(1.0, into="gut"), [1.0]), "no compartment .* 'gut'.*Known: depot, central"),
+        (lambda: simulate(MODEL, Regimen.dose(1.0, rate="modelled"), [1.0]), "declares no rate for depot"),
+    ],
+)  # fmt: skip
+def test_errors_say_what_to_do(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_parameter_that_is_not_finite_is_a_result_of_that_patient(backend):
+    cl = jnp.asarray([2.0, np.nan, np.inf, 2.0])
+    s = simulate(bind(MODEL, {"cl": cl}), TWICE, TIMES, backend=BACKENDS[backend])
+    assert s.result.tolist() == [OK, NOT_FINITE, NOT_FINITE, OK]
+    np.testing.assert_allclose(s.output.plasma[3], bateman(TIMES), rtol=RTOL[backend])
+    with pytest.raises(RuntimeError, match=r"(?s)2 of 4 patients failed:\n  1: .*not finite.*\n  2: "):
+        simulate(bind(MODEL, {"cl": cl}), TWICE, TIMES, backend=BACKENDS[backend], throw=True)
+
+
+def test_a_parameter_that_is_not_finite_is_that_result_in_steady_state_too():
+    steady = Regimen.dose(100.0, every=12.0, steady_state=1)
+    s = simulate(bind(MODEL, {"cl": jnp.asarray([np.nan, 2.0])}), steady, TIMES)
+    assert s.result.tolist() == [NOT_FINITE, OK]
+
+
+class People(eqx.Module):
+    """Patients as `simulate` takes them, with a schedule of their own."""
+
+    model: OneCompartmentOral
+    regimens: list
+    ids: tuple = eqx.field(static=True)
+
+    def schedule(self):
+        return {"time": jnp.asarray(TIMES), "order": jnp.full((2, 5), jnp.inf)}
+
+
+def test_patients_bring_their_own_times_doses_and_names():
+    people = People(bind(MODEL, {"cl": jnp.asarray([2.0, np.nan])}), [TWICE, TWICE], ("Anna", "Boris"))
+    own = simulate(people)
+    np.testing.assert_allclose(own.output.plasma[0], bateman(TIMES), rtol=RTOL["exact"])
+    other = simulate(people, Regimen.dose(10.0), TIMES[:2])  # neither their times nor their doses
+    np.testing.assert_allclose(other.output.plasma[0], bateman(TIMES[:2], [(0.0, 10.0)]), rtol=RTOL["exact"])
+    with pytest.raises(RuntimeError, match="Boris: " + RESULTS[NOT_FINITE][:30]):
+        simulate(people, throw=True)

@@ -1,0 +1,5 @@
+"""`python -m twinjax` is `twinjax`."""
+
+from twinjax.cli import app
+
+app(prog_name="twinjax")

@@ -1,0 +1,86 @@
+"""`twinjax report`: a run's folder, read again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from twinjax.cli.terminal import Debug, Json, duration, friendly, print_json, say, show_table
+
+
+@friendly
+def report(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")], json: Json = False, debug: Debug = False
+) -> None:
+    """Show what a run found, how it ended, and what it was made with. An interrupted run shows its best point.
+
+    Example: `twinjax report runs/theophylline-20260101-120000`
+    """
+    from twinjax.runs import Run
+
+    opened = Run.open(run)
+    changed = opened.changed_inputs()
+    if json:
+        print_json({
+            "folder": str(opened.folder), "status": opened.status, "manifest": opened.manifest,
+            "results": opened.results, "partial": opened.partial, "changed_inputs": changed,
+        })  # fmt: skip
+        return
+    manifest = opened.manifest
+    ended = "" if opened.status == "finished" else f" ({manifest['why'] or 'still running, or killed'})"
+    say(f"{manifest['kind']} of {manifest['name']}, {manifest['started']}: {opened.status}{ended}", "")
+    if opened.results is None:
+        show_partial(opened.partial)
+    elif manifest["kind"] == "fit":
+        show_fit(opened.results)
+    else:
+        show_cohort(opened.results)
+    versions = ", ".join(f"{n} {v}" for n, v in manifest["versions"].items() if n in ("twinjax", "jax", "diffrax"))
+    device = manifest["device"]
+    say("", f"{versions}, Python {manifest['python']}; {device['count']} {device['kind']}; seed {manifest['seed']}")
+    for line in changed:
+        say(f"Note: {line}.")
+
+
+def show_fit(found: dict[str, Any]) -> None:
+    """A fit as its results file has it: what was fitted, the table, the verdict."""
+    trial, seconds = found["trial"], found["seconds"]
+    counts = f"{trial['subjects']} subjects, {trial['observations']} observations"
+    censored = f", {trial['censored']} censored" if trial["censored"] else ""
+    say(
+        f"{found['model']} fitted to {trial['name']} ({counts}{censored}) "
+        f"by {found['method']}, {found['backend']} backend",
+        f"objective {found['objective']:.3f}   AIC {found['aic']:.3f}   BIC {found['bic']:.3f}   "
+        f"-2LL with constant {found['minus_two_log_likelihood']:.3f}",
+    )
+    keys = ("parameter", "estimate", "unit", "se", "rse", "lower", "upper", "shrinkage")
+    heads = ("parameter", "estimate", "unit", "se", "rse %", "2.5 %", "97.5 %", "shrink %")
+    show_table(([row[k] for k in keys] for row in found["table"]), heads)
+    say(found["verdict"], ", ".join(f"{name} {duration(s)}" for name, s in seconds.items()))
+
+
+def show_partial(found: dict[str, Any] | None) -> None:
+    """Where a search that did not end had got to."""
+    if not found or found["objective"] is None:
+        say("It ended before the first iteration: nothing was found.")
+        return
+    say(
+        f"The search did not end. Best point of {found['iterations']} iterations: objective {found['objective']:.3f}, "
+        f"largest gradient {found['gradient']:.2g}. These are no estimates: run it again."
+    )
+    show_table(((n, found["theta"][n]) for n in found["estimated"]), ("parameter", "so far"))
+
+
+def show_cohort(found: dict[str, Any]) -> None:
+    """How many patients were simulated, and what became of them."""
+    say(f"{found['patients']} virtual patients of {found['asked']}, seed {found['seed']}, {found['backend']} backend, "
+        f"{duration(found['seconds'])} ({found['rate']:.0f} patients/s)")  # fmt: skip
+    show_table(((c["patients"], c["code"], c["meaning"]) for c in found["results"]), ("patients", "code", "result"))
+    if found.get("quantiles"):
+        rows = found["quantiles"]
+        shown = (
+            [rows[i] for i in sorted({round(k * (len(rows) - 1) / 11) for k in range(12)})] if len(rows) > 12 else rows
+        )
+        show_table((r.values() for r in shown), rows[0].keys(), title="quantiles of the patients")

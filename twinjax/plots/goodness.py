@@ -1,0 +1,72 @@
+"""Goodness of fit at a glance: observations against predictions, residuals against time and prediction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from twinjax.estimation.diagnostics import diagnose
+from twinjax.estimation.result import Fit
+from twinjax.naming import resolve
+from twinjax.observation import QUANTIFIED
+from twinjax.plots import style
+
+
+def goodness_of_fit(
+    fit: Fit, *, output: str | None = None, table: pd.DataFrame | None = None, figure: style.Canvas | None = None
+) -> Figure:
+    """Four panels: DV against PRED and IPRED with the identity, CWRES against time and PRED with a smooth line.
+
+    Censored measurements have no residual: they are marked at their limit in the upper panels only, and near the
+    limit the residuals of the others lean upward even if the model is right. Dotted lines at plus and minus 1.96 hold
+    95 % of the residuals of a model that is right.
+
+    **Parameters**: `output`, which, where several are measured (default the first); `table`, that of `diagnose(fit)`
+    if it is at hand; `figure`, where to draw.
+    """
+    every = diagnose(fit) if table is None else table
+    there = tuple(every["OUTPUT"].unique())
+    chosen = there[0] if output is None else resolve(output, there, "measured output")
+    table = pd.DataFrame(every.loc[every["OUTPUT"] == chosen])
+    model = fit.population.model
+    unit, time = style.output_units(model)[chosen], style.axis("time", type(model).time_unit)
+    figure = style.canvas(figure, 7.2, 6.2)
+    panels = [style.quiet(figure.add_subplot(2, 2, i)) for i in range(1, 5)]
+    quantified = table["CENS"].to_numpy() == QUANTIFIED
+    dv = table["DV"].to_numpy(float)
+    for ax, column, what in zip(panels[:2], ("PRED", "IPRED"), ("population", "individual"), strict=True):
+        _identity(ax, table[column].to_numpy(float), dv, quantified)
+        style.name(ax, style.axis(f"{what} prediction", unit), style.axis(f"observed {chosen}", unit))
+    for ax, column in zip(panels[2:], ("TIME", "PRED"), strict=True):
+        _residuals(ax, table[column].to_numpy(float), table["CWRES"].to_numpy(float))
+    style.name(panels[2], time, "CWRES")
+    style.name(panels[3], style.axis("population prediction", unit), "CWRES")
+    if not quantified.all():
+        style.legend(panels[0], loc="upper left")
+    return style.root(figure)
+
+
+def _identity(ax: Axes, prediction: np.ndarray, dv: np.ndarray, quantified: np.ndarray) -> None:
+    """Observed against predicted, on equal scales."""
+    ends = [np.nanmin([*prediction, *dv]), np.nanmax([*prediction, *dv])]
+    ax.plot(ends, ends, color=style.QUIET, lw=1.0, zorder=1)
+    ax.plot(prediction[quantified], dv[quantified], label="measured", **style.POINT)
+    if not quantified.all():
+        ax.plot(prediction[~quantified], dv[~quantified], label="beyond the limit", **style.LIMIT)
+    else:  # a line through quantified values alone would bend where the others are missing
+        ax.plot(*style.smooth(prediction, dv), color=style.TREND, lw=1.5)
+    ax.set_aspect("equal", adjustable="datalim")
+
+
+def _residuals(ax: Axes, x: np.ndarray, residual: np.ndarray) -> None:
+    """Residuals about zero, on a symmetric scale."""
+    ax.axhline(0.0, color=style.QUIET, lw=1.0, zorder=1)
+    for limit in (-1.96, 1.96):
+        ax.axhline(limit, color=style.QUIET, lw=0.8, ls=":", zorder=1)
+    known = np.isfinite(residual)
+    ax.plot(x[known], residual[known], **style.POINT)
+    ax.plot(*style.smooth(x, residual), color=style.TREND, lw=1.5)
+    reach = 1.1 * max(2.5, float(np.max(np.abs(residual[known]), initial=0.0)))
+    ax.set_ylim(-reach, reach)

@@ -1,0 +1,164 @@
+"""What a long computation has found so far: a search to watch and to stop, a cohort in chunks."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from twinjax.dosing import Regimen
+from twinjax.estimation.optimisers import BFGS, AbstractOptimiser, Objective, Watch
+from twinjax.estimation.result import Iteration
+from twinjax.estimation.transform import Transform
+from twinjax.population.cohort import Cohort
+from twinjax.population.population import Population
+from twinjax.solve.problem import AbstractBackend, Solution
+from twinjax.solve.simulate import simulate
+
+
+class Search:
+    """The state of a `fit` while it runs: pass `optimiser` and `note` to it, read the rest at any time.
+
+    **Parameters**: `population`, what is fitted; `starts`, how many there will be; `optimiser`, what minimises;
+    `changed`, called with this search after each iteration.
+    """
+
+    def __init__(
+        self, population: Population, *, starts: int = 1, optimiser: AbstractOptimiser | None = None,
+        changed: Callable[[Search], None] | None = None,
+    ) -> None:  # fmt: skip
+        self.population, self.starts, self.changed = population, starts, changed
+        self.inner = optimiser or BFGS()
+        self.optimiser = _Watched(self.inner, self)
+        self.history: list[Iteration] = []
+        self.best: tuple[float, np.ndarray] | None = None
+        self.ended = self.evaluations = 0
+        self.evaluating = 0.0
+
+    def note(self, step: Iteration) -> None:
+        """One more iteration: what `fit` calls as its `progress`."""
+        self.history.append(step)
+        if self.changed is not None:
+            self.changed(self)
+
+    @property
+    def theta(self) -> dict[str, float]:
+        """Every named value at the best point met so far; the starting values before there is one."""
+        theta = self.population.theta
+        if self.best is not None:
+            theta = Transform.of(self.population).unpack(jnp.asarray(self.best[1]), theta)
+        return {n: float(v) for n, v in theta.items()}
+
+    @property
+    def searching(self) -> bool:
+        """Whether a start is still under way (else standard errors are being computed)."""
+        return self.ended < self.starts
+
+    @property
+    def rate(self) -> float:
+        """Iterations a second, the first (which waits for compilation) left out; nan before there are two."""
+        if len(self.history) < 2:
+            return math.nan
+        span = self.history[-1].seconds - self.history[0].seconds
+        return (len(self.history) - 1) / span if span > 0 else math.nan
+
+    @property
+    def remaining(self) -> float:
+        """Seconds that the search may still take, nan where nothing can be said.
+
+        Read off how fast the logarithm of the gradient has fallen over the last ten iterations of this start, with
+        the starts still to come as long as the mean of those that ended; a rough guess, and shown as one.
+        """
+        own = [h for h in self.history if self.history and h.start == self.history[-1].start][-10:]
+        tolerance = getattr(self.inner, "gradient_tolerance", None)
+        if tolerance is None or len(own) < 4 or not all(h.gradient > 0 for h in own):
+            return math.nan
+        steps = np.arange(len(own))
+        slope = float(np.polyfit(steps, np.log([h.gradient for h in own]), 1)[0])
+        if slope >= -0.02:
+            return math.nan
+        left = max(0.0, math.log(own[-1].gradient / tolerance) / -slope) / self.rate
+        if self.starts > 1:
+            done = max(self.ended, 1)
+            left += (self.starts - self.ended - 1) * (self.history[-1].seconds - self.history[0].seconds) / done
+        return left
+
+    @property
+    def covariance_seconds(self) -> float:
+        """Seconds that standard errors take: two evaluations a free parameter, and two more."""
+        free = len(Transform.of(self.population).reported)
+        return 2 * (free + 1) * self.evaluating / self.evaluations if self.evaluations else math.nan
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was found so far, in plain numbers."""
+        return {
+            "objective": None if self.best is None else self.best[0], "theta": self.theta,
+            "estimated": list(Transform.of(self.population).reported), "iterations": len(self.history),
+            "gradient": self.history[-1].gradient if self.history else None,
+            "history": [vars(h) for h in self.history],
+        }  # fmt: skip
+
+
+class _Watched(AbstractOptimiser):
+    """Another optimiser, every point of which the search sees."""
+
+    inner: AbstractOptimiser
+    search: Any = eqx.field(static=True)
+
+    def minimise(self, objective: Objective, x: np.ndarray, watch: Watch) -> np.ndarray:
+        """As the inner one."""
+        search = self.search
+
+        def timed(x: np.ndarray) -> tuple[float, np.ndarray]:
+            began = time.perf_counter()
+            found = objective(x)
+            search.evaluations += 1
+            search.evaluating += time.perf_counter() - began
+            return found
+
+        def seen(count: int, x: np.ndarray, f: float, g: np.ndarray) -> None:
+            if search.best is None or f < search.best[0]:
+                search.best = (float(f), np.array(x))
+            watch(count, x, f, g)
+
+        try:
+            return self.inner.minimise(timed, x, seen)
+        finally:
+            search.ended += 1
+
+
+def in_chunks(
+    who: Cohort, regimen: Regimen, times: Any, *, size: int, backend: AbstractBackend
+) -> Iterator[tuple[Cohort, Solution]]:
+    """A cohort's patients, `size` at a time, each chunk with its solution. The last is filled up: nothing recompiles.
+
+    **Raises** `ValueError` for a size below 1, and as `simulate`.
+    """
+    if size < 1:
+        raise ValueError(f"a chunk holds at least one patient, not {size}")
+    size = min(size, len(who))
+    for first in range(0, len(who), size):
+        index = np.minimum(np.arange(first, first + size), len(who) - 1)
+        chunk: Any = take(who, index)
+        solution = simulate(chunk, regimen, times, backend=backend)
+        there = min(size, len(who) - first)
+        if there < size:
+            chunk, solution = take(chunk, np.arange(there)), jax.tree.map(lambda x, n=there: x[:n], solution)
+        yield chunk, solution
+
+
+def joined(parts: Sequence[Solution]) -> Solution:
+    """The solutions of several chunks as one, in the computer's own memory."""
+    return jax.tree.map(lambda *x: np.concatenate([np.asarray(a) for a in x]), *parts)
+
+
+def take(who: Cohort, index: np.ndarray) -> Cohort:
+    """Some of a cohort's patients, by index."""
+    model, eta, covariates = jax.tree.map(lambda x: x[index], (who.model, who.eta, who.covariates))
+    return Cohort(model, eta, covariates, tuple(who.ids[i] for i in index))
