@@ -45,7 +45,8 @@ def fitted():
     ]
     return Fit(
         population=p, trial=TrialData(tuple(subjects), "theophylline"), method=FOCEI(), backend=Exact(),
-        objective=117.0, by_subject=np.zeros(12), gradient=np.zeros(7), eta=0.3 * np.random.default_rng(1).standard_normal((12, 3)),
+        objective=117.0, by_subject=np.zeros(12), gradient=np.zeros(7),
+        eta=0.3 * np.random.default_rng(1).standard_normal((12, 3)),
         settled=np.ones(12, bool), result=np.zeros(12, int), uncertainty=Uncertainty.none(7), history=tuple(history),
         ends=(117.0, 123.0), seconds={}, seed=0, priors={},
     )  # fmt: skip

@@ -54,13 +54,21 @@ def simulate_measurements(
     not results); `backend`, None for the automatic choice.
     **Returns** `(replicates, subjects, samples)`, padded with NaN; NaN too for a draw that could not be solved.
     """
-    design, population = _design(population, trial), jax.tree.map(lambda x: jnp.asarray(x, float), population)
-    backend = backend or choose(design.problem)
-    chunk = min(replicates, chunk or max(1, _LANES // len(trial)))
-    root, found = jax.random.key(seed), []
-    for at in range(first, first + replicates, chunk):
-        found.append(np.asarray(_draw(population, backend, design, root, jnp.arange(at, at + chunk))))
-    return np.concatenate(found)[:replicates]
+    design = _design(population, trial)
+    return _simulated(
+        population, design, range(first, first + replicates), seed, chunk, backend or choose(design.problem)
+    )
+
+
+def _simulated(
+    population: Population, design: Design, replicates: range, seed: int, chunk: int | None, backend: AbstractBackend
+) -> np.ndarray:
+    """`simulate_measurements` of a design that is at hand."""
+    chunk = min(len(replicates), chunk or max(1, _LANES // design.problem.patients))
+    # numbers as arrays, so that another value of a parameter does not compile again
+    population, root = jax.tree.map(lambda x: jnp.asarray(x, float), population), jax.random.key(seed)
+    found = [_draw(population, backend, design, root, jnp.arange(at, at + chunk)) for at in replicates[::chunk]]
+    return np.concatenate([np.asarray(f) for f in found])[: len(replicates)]
 
 
 def simulate_trial(
@@ -77,11 +85,12 @@ def simulate_trial(
     simulated below it is recorded as `BELOW` it. Otherwise all are quantified.
     **Raises** `RuntimeError` naming the subjects whose simulation failed.
     """
-    values = simulate_measurements(population, trial, replicates=1, seed=seed, backend=backend)[0]
+    design = _design(population, trial)
+    values = _simulated(population, design, range(1), seed, 1, backend or choose(design.problem))[0]
     outputs = output_names(population.model)
     given = lloq if isinstance(lloq, Mapping) else {} if lloq is None else dict.fromkeys(outputs, lloq)
     limits = {resolve(n, outputs, "output"): v for n, v in given.items()}
-    index = np.asarray(_design(population, trial).observed.output)
+    index = np.asarray(design.observed.output)
     bad = [s.id for i, s in enumerate(trial) if not np.all(np.isfinite(values[i, : len(s.measurements)]))]
     if bad:
         raise RuntimeError(f"{len(bad)} subjects could not be simulated: {', '.join(bad[:10])}")
@@ -240,7 +249,7 @@ def predictive_check(
     design = _design(population, trial)
     backend = backend or choose(design.problem)
     which = _measured(population, design, output)
-    drawn = simulate_measurements(population, trial, replicates=replicates, seed=seed, chunk=chunk, backend=backend)
+    drawn = _simulated(population, design, range(replicates), seed, chunk, backend)
 
     keep = np.asarray(design.observed.there & (design.observed.output == output_names(population.model).index(which)))
     parts = [_columns(s, keep[i, : len(s.measurements)], after_dose) for i, s in enumerate(trial)]
