@@ -2,9 +2,9 @@
 
 A two-compartment oral model, 7 daily doses, 57 samples over a week (0, 3, ..., 168 h), log-normal parameters:
 
-- twinjax through `Exact` and through `Diffrax` (rtol 1e-6);
-- the same work by stock diffrax, `jax.vmap(diffrax.diffeqsolve)` with a scan over the dosing intervals, at the same tolerance;
-- the same work by scipy's `solve_ivp` (LSODA), patient by patient, for a few patients, scaled.
+- twinjax through `Exact` and through `Diffrax` (rtol 1e-6); - the same work by stock diffrax,
+`jax.vmap(diffrax.diffeqsolve)` with a scan over the dosing intervals, at the same tolerance; - the same work by
+scipy's `solve_ivp` (LSODA), patient by patient, for a few patients, scaled.
 
 Errors are relative to the largest concentration of each patient, against `Diffrax` at rtol 1e-12.
 Run as ``python benchmarks/simulate.py [--patients 10000] [--quick]``.
@@ -81,7 +81,7 @@ def stock(problem: Problem) -> tuple[Callable[[Any], Any], Any]:
 
 
 def by_scipy(model: TwoCompartmentOral, number: int) -> np.ndarray:
-    """scipy's LSODA, one patient and dosing interval after another."""
+    """Scipy's LSODA, one patient and dosing interval after another."""
     columns = np.stack([np.asarray(leaves(model)[n])[:number] for n in FITTED], axis=1)
     plasma = np.zeros((number, len(TIMES)))
     for row, (ka, cl, v1, q, v2) in zip(plasma, columns, strict=True):
@@ -89,7 +89,9 @@ def by_scipy(model: TwoCompartmentOral, number: int) -> np.ndarray:
         y = np.zeros(3)
         for k in range(DOSES):
             y = y + [AMOUNT, 0.0, 0.0]
-            found = solve_ivp(lambda t, y, a=a: a @ y, (0.0, EVERY), y, "LSODA", np.arange(3.0, 24.1, 3.0), rtol=RTOL, atol=ATOL).y
+            found = solve_ivp(
+                lambda t, y, a=a: a @ y, (0.0, EVERY), y, "LSODA", np.arange(3.0, 24.1, 3.0), rtol=RTOL, atol=ATOL
+            ).y
             y = found[:, -1]
             row[8 * k + 1 : 8 * k + 9] = found[1] / v1
     return plasma

@@ -1,6 +1,10 @@
 """Tests are laws; they run in float64."""
 
+import os
 from pathlib import Path
+
+# Tests compile far more than they run: the quickest code generation, before JAX starts.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0")
 
 import jax
 import pytest

@@ -88,7 +88,9 @@ def test_an_outside_library_has_one_home(library):
 
 
 def test_files_import_each_other_in_no_circle():
-    modules = {n.removesuffix(".__init__"): {i for i in found if i.startswith("twinjax")} for n, found in IMPORTS.items()}
+    modules = {
+        n.removesuffix(".__init__"): {i for i in found if i.startswith("twinjax")} for n, found in IMPORTS.items()
+    }
     done, path = set(), []
 
     def visit(name):

@@ -1,4 +1,6 @@
-"""What every backend promises: the right numbers, the same for every neighbour, refusals in words, failures one by one."""
+"""What every backend promises: the right numbers, the same for every neighbour, refusals in words, failures one by
+one.
+"""
 
 import diffrax
 import equinox as eqx
@@ -22,7 +24,7 @@ from twinjax.naming import bind, leaves
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
 from twinjax.solve.problem import MAX_STEPS, NOT_FINITE, OK, RESULTS, STEP_TOO_SMALL, build
-from twinjax.solve.simulate import choose, pose, simulate
+from twinjax.solve.simulate import pose, simulate
 from twinjax.units import Amount, Concentration, Number, Rate
 
 BACKENDS = {"exact": Exact(), "diffrax": Diffrax()}
@@ -62,7 +64,7 @@ class One(AbstractModel):
         return cls(k=0.1)
 
 
-# --------------------------------------------------------------------------------------------------------------- numbers
+# -------------------------------------------------------------------------------------------------------------- numbers
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -86,7 +88,9 @@ def test_closed_forms(backend):
 @pytest.mark.parametrize("model", [OneCompartment, TwoCompartment, TwoCompartmentOral, ThreeCompartmentOral])
 def test_backends_agree_on_linear_models_of_every_size(model):
     first = "depot" if model.__name__.endswith("Oral") else "central"
-    regimen = Regimen.repeat(100.0, every=12.0, count=4, into=first) + Regimen.infusion(60.0, over=5.0, into="central", at=7.0)
+    regimen = Regimen.repeat(100.0, every=12.0, count=4, into=first) + Regimen.infusion(
+        60.0, over=5.0, into="central", at=7.0
+    )
     regimen = regimen + Regimen.dose(80.0, into=first, every=8.0, steady_state=2, at=31.0)
     problem = build(model.typical(), regimen, TIMES)
     exact, diffrax = run("exact", problem), run("diffrax", problem)
@@ -97,7 +101,11 @@ def test_backends_agree_on_linear_models_of_every_size(model):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_batch_of_different_histories_is_each_by_itself(backend):
-    histories = [Regimen.none(), MIXED, Regimen.dose(50.0, at=3.0) + Regimen.reset(at=20.0) + Regimen.dose(10.0, at=30.0)]
+    histories = [
+        Regimen.none(),
+        MIXED,
+        Regimen.dose(50.0, at=3.0) + Regimen.reset(at=20.0) + Regimen.dose(10.0, at=30.0),
+    ]
     ka = np.array([0.5, 1.0, 2.0])
     model = bind(OneCompartmentOral.typical(), {"ka": jnp.asarray(ka)})
     together = run(backend, build(model, histories, TIMES))
@@ -108,7 +116,7 @@ def test_a_batch_of_different_histories_is_each_by_itself(backend):
         np.testing.assert_allclose(together.output.plasma[i], alone.output.plasma[0], rtol=1e-12, atol=1e-12)
 
 
-# -------------------------------------------------------------------------------------------------------------- refusals
+# ------------------------------------------------------------------------------------------------------------- refusals
 
 
 class Ageing(One):
@@ -125,7 +133,10 @@ def test_refusals_name_the_equation():
         "the derivative of central is not linear in the state"
     )
     ageing = build(Ageing.typical(), Regimen.dose(1.0), TIMES)
-    assert "Ageing is not linear with constant coefficients: the derivative of central depends on time" in Exact().refusal(ageing)
+    assert (
+        "Ageing is not linear with constant coefficients: the derivative of central depends on time"
+        in Exact().refusal(ageing)
+    )
     assert Diffrax().refusal(nonlinear) is None
     assert Diffrax().refusal(ageing) is None
     assert Exact().refusal(build(OneCompartment.typical(), Regimen.dose(1.0), TIMES)) is None
@@ -137,7 +148,7 @@ def test_equations_that_depend_on_time():
     np.testing.assert_allclose(s.state.central[0], want, rtol=RTOL["diffrax"])
 
 
-# -------------------------------------------------------------------------------------------------------------- failures
+# ------------------------------------------------------------------------------------------------------------- failures
 
 
 class Explosive(One):
@@ -185,7 +196,9 @@ def test_too_few_steps_are_a_result_of_that_patient_and_failures_are_named():
     assert s.result.tolist() == [OK, MAX_STEPS, OK]
     np.testing.assert_allclose(s.state.central[0], np.sin(0.1 * TIMES) / 0.1, rtol=1e-6, atol=1e-6)
     assert s.failed.tolist() == [1]
-    with pytest.raises(RuntimeError, match="1 of 3 patients failed:\n  Boris: the step limit was reached; raise max_steps"):
+    with pytest.raises(
+        RuntimeError, match="1 of 3 patients failed:\n  Boris: the step limit was reached; raise max_steps"
+    ):
         s.raise_failures(["Anna", "Boris", "Cora"])
     with pytest.raises(RuntimeError, match="\n  1: the step limit"):
         simulate(model, times=TIMES, backend=few, throw=True)
@@ -195,7 +208,7 @@ def test_every_result_has_words():
     assert sorted(RESULTS) == list(range(len(RESULTS)))
 
 
-# ------------------------------------------------------------------------------------------------------- transformations
+# ------------------------------------------------------------------------------------------------------ transformations
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -229,7 +242,9 @@ class Counted(One):
 @pytest.mark.parametrize("backend", [None, Exact(), Diffrax()], ids=["automatic", "exact", "diffrax"])
 def test_other_numbers_do_not_compile_again(backend):
     def once(k, amount, shift):
-        return simulate(Counted(k), Regimen.repeat(amount, every=5.0 + shift, count=3), TIMES[:4] + shift, backend=backend)
+        return simulate(
+            Counted(k), Regimen.repeat(amount, every=5.0 + shift, count=3), TIMES[:4] + shift, backend=backend
+        )
 
     once(0.1, 100.0, 0.0)
     before = len(TRACES)
@@ -239,7 +254,7 @@ def test_other_numbers_do_not_compile_again(backend):
     np.testing.assert_allclose(s.state.central[0, 0], 50.0 * np.exp(-0.1), rtol=RTOL["diffrax"])
 
 
-# ------------------------------------------------------------------------------------------------------------- stiffness
+# ------------------------------------------------------------------------------------------------------------ stiffness
 
 
 class TwoRates(AbstractModel):

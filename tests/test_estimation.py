@@ -47,7 +47,9 @@ def gradient_errors(engine, x, h=2e-3):
 
 
 def test_theophylline_by_focei(theo_fit, shared_data):
-    reference = pd.read_csv(shared_data / "trials/theo_sd/reference_nlmixr2est_7.0.2.csv").set_index("method").loc["focei"]
+    reference = (
+        pd.read_csv(shared_data / "trials/theo_sd/reference_nlmixr2est_7.0.2.csv").set_index("method").loc["focei"]
+    )
     assert theo_fit.objective == pytest.approx(116.803, abs=0.005)  # NONMEM's digits; nlmixr2 116.80378
     assert theo_fit.converged
     assert "Converged" in theo_fit.verdict
@@ -305,4 +307,6 @@ def test_fit_saves_and_loads(theo_fit, tmp_path):
     again = tj.Fit.load(file, THEOPHYLLINE, theophylline(), method=tj.FOCEI(), backend=tj.Exact())
     assert str(again) == str(theo_fit)
     with pytest.raises(ValueError, match="other subjects"):
-        tj.Fit.load(file, THEOPHYLLINE, tj.TrialData(theophylline().subjects[:3]), method=tj.FOCEI(), backend=tj.Exact())
+        tj.Fit.load(
+            file, THEOPHYLLINE, tj.TrialData(theophylline().subjects[:3]), method=tj.FOCEI(), backend=tj.Exact()
+        )

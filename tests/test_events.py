@@ -1,7 +1,8 @@
 """What dosing records mean, against oracles that share no code with twinjax.
 
-A case writes down, by hand and in order, what should happen to the body (`add`, `rate`, `empty`, `switch`) and lets scipy
-integrate between; the regimen says the same in twinjax's words. Every case is one patient of a batch, for every backend.
+A case writes down, by hand and in order, what should happen to the body (`add`, `rate`, `empty`, `switch`) and lets
+scipy integrate between; the regimen says the same in twinjax's words. Every case is one patient of a batch, for every
+backend.
 """
 
 import dataclasses
@@ -74,10 +75,19 @@ class Saturable(Routed):
         return self.cl * c / (1.0 + c / 20.0)
 
 
-TYPICAL = {"ka": 1.2, "cl": 2.0, "v": 10.0, "start": 0.0, "lag": 0.0, "bioavailability": 1.0, "rate": 25.0, "duration": 4.0}
+TYPICAL = {
+    "ka": 1.2,
+    "cl": 2.0,
+    "v": 10.0,
+    "start": 0.0,
+    "lag": 0.0,
+    "bioavailability": 1.0,
+    "rate": 25.0,
+    "duration": 4.0,
+}
 
 
-# ------------------------------------------------------------------------------------------------------------- the oracle
+# ----------------------------------------------------------------------------------------------------------- the oracle
 
 
 def add(at, state, amount):
@@ -144,7 +154,7 @@ def integrate(happenings, samples, values=None, saturable=False):
     return np.array([found[i] for i in range(len(samples))])
 
 
-# -------------------------------------------------------------------------------------------------------------- the cases
+# ------------------------------------------------------------------------------------------------------------ the cases
 
 GRID = tuple(np.arange(0.5, 30.0, 1.25))
 
@@ -188,12 +198,15 @@ def cases():
         dose(100.0, into="central", rate=20.0), infusion(0.0, CENTRAL, 50.0, 2.5), values={"bioavailability": 0.5}
     )
     found["bioavailability thins an infusion of modelled duration"] = Case(
-        dose(100.0, into="central", duration="modelled"), infusion(0.0, CENTRAL, 50.0, 4.0), values={"bioavailability": 0.5}
+        dose(100.0, into="central", duration="modelled"),
+        infusion(0.0, CENTRAL, 50.0, 4.0),
+        values={"bioavailability": 0.5},
     )
     found["a modelled duration of zero is a bolus"] = Case(
         dose(100.0, into="central", duration="modelled", at=2.0), [add(2.0, CENTRAL, 100.0)], values={"duration": 0.0}
     )
-    # EVID 2: parameters change without a dose. A sample before the switch's record sees the old volume, one after it the new.
+    # EVID 2: parameters change without a dose. A sample before the switch's record sees the old volume, one after it
+    # the new.
     found["parameters switch without a dose"] = Case(
         Regimen.dose(100.0, into="depot"), [add(0.0, DEPOT, 100.0), switch(6.0, cl=0.8, v=5.0)],
         looks=[(6.0, 4.0, 1), (6.0, 6.0, 2)], switches=[(6.0, 5.0, {"cl": 0.8, "v": 5.0})],
@@ -243,7 +256,10 @@ def cases():
         # The saturable body has another steady state; it is checked by brute force below.
     )  # fmt: skip
     found["a lag crosses an observation"] = Case(
-        dose(100.0, into="central", at=1.0), [add(3.6, CENTRAL, 100.0)], values={"lag": 2.6}, looks=[(2.0, inf, 0), (3.6, inf, 1)]
+        dose(100.0, into="central", at=1.0),
+        [add(3.6, CENTRAL, 100.0)],
+        values={"lag": 2.6},
+        looks=[(2.0, inf, 0), (3.6, inf, 1)],
     )
     found["a lag crosses the next dose"] = Case(
         Regimen.records([0.0, 3.0], [80.0, 30.0], [0.0, 0.0], [0.0, 0.0], evid=[1, 1], into=["central"] * 2, mode=[0, 0],
@@ -268,7 +284,10 @@ def cases():
     happens = {"dose": add(6.0, CENTRAL, 50.0), "reset": empty(6.0)}
     for order in itertools.permutations(("dose", "reset", "look")):
         at = {what: i + 1.0 for i, what in enumerate(order)}
-        records = sorted([("dose", 0.0, 100.0, 0.0), ("dose", 6.0, 50.0, at["dose"]), ("reset", 6.0, 0.0, at["reset"])], key=lambda r: r[3])
+        records = sorted(
+            [("dose", 0.0, 100.0, 0.0), ("dose", 6.0, 50.0, at["dose"]), ("reset", 6.0, 0.0, at["reset"])],
+            key=lambda r: r[3],
+        )
         columns = [[r[k] for r in records] for k in (1, 2)]
         after = [add(0.0, CENTRAL, 100.0), *(happens[w] for w in order if w != "look")]
         found["at one time: " + ", ".join(order)] = Case(
@@ -373,7 +392,7 @@ def test_saturable(saturable, name):
     agrees(saturable, SATURABLE.index(name), expected(CASES[name], saturable=True))
 
 
-# ---------------------------------------------------------------------------------------------------------- steady states
+# -------------------------------------------------------------------------------------------------------- steady states
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -387,7 +406,8 @@ def test_no_steady_state_is_reported_for_that_patient_only(backend):
 
 
 def test_brute_force_of_500_doses_near_saturation():
-    # Doses at 80 % of the greatest elimination (40 mg/h): plain dosing needs hundreds of doses, and Newton's method not.
+    # Doses at 80 % of the greatest elimination (40 mg/h): plain dosing needs hundreds of doses, and Newton's method
+    # not.
     case = Case(Regimen.dose(256.0, every=8.0, steady_state=1), steady(0.0, DEPOT, 256.0, 8.0, doses=500))
     beyond = Regimen.dose(340.0, every=8.0, steady_state=1)  # more than can be eliminated
     time = np.array([0.0, 1.0, 4.0, 7.5])
@@ -410,7 +430,7 @@ def test_more_overlap_than_planned_is_a_result_and_more_can_be_planned():
     np.testing.assert_allclose(planned.state.central[0], want[:, 1], rtol=RTOL)
 
 
-# --------------------------------------------------------------------------------------------------- values without meaning
+# ----------------------------------------------------------------------------------------------- values without meaning
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -425,7 +445,7 @@ def test_a_route_without_meaning_is_a_result(backend):
     assert s.result.tolist() == [NOT_FINITE] * 3 + [OK] * 3
 
 
-# ------------------------------------------------------------------------------------------------------ transit absorption
+# --------------------------------------------------------------------------------------------------- transit absorption
 
 
 def savic(doses, times, *, ka, cl, v, mtt, n, reset=math.inf):
@@ -491,7 +511,7 @@ def test_transit_takes_no_infusions_and_no_steady_state():
     assert "varies in time" in Exact().refusal(infused)
 
 
-# ----------------------------------------------------------------------------------------------------------------- errors
+# --------------------------------------------------------------------------------------------------------------- errors
 
 
 def record(time=0.0, amount=100.0, rate=0.0, interval=0.0, *, evid=1, mode=0, additional=0, steady_state=0):

@@ -1,7 +1,8 @@
 """Derivatives in everything that has a value: parameters, doses, times, lags, durations, through steady states too.
 
-Central differences of fourth order (step h, error of order h^4) at tight integration tolerances leave them good to some 1e-8;
-the required agreement is 1e-5 of the largest derivative of the same column, as an individual entry may be nearly zero.
+Central differences of fourth order (step h, error of order h^4) at tight integration tolerances leave them good to
+some 1e-8; the required agreement is 1e-5 of the largest derivative of the same column, as an individual entry may be
+nearly zero.
 """
 
 import equinox as eqx
@@ -68,11 +69,22 @@ class Saturable(Routed):
         return self.cl * c / (1.0 + c / 20.0)
 
 
-TYPICAL = {"ka": 1.2, "cl": 2.0, "v": 10.0, "lag": 0.7, "bioavailability": 0.8, "rate": 25.0, "duration": 3.1, "start": 4.0}
+TYPICAL = {
+    "ka": 1.2,
+    "cl": 2.0,
+    "v": 10.0,
+    "lag": 0.7,
+    "bioavailability": 0.8,
+    "rate": 25.0,
+    "duration": 3.1,
+    "start": 4.0,
+}
 
 
 def every_event(x, model=Routed):
-    """Doses of every kind, a switch of clearance and a reset; samples away from where anything jumps, and they move too."""
+    """Doses of every kind, a switch of clearance and a reset; samples away from where anything jumps, and they move
+    too.
+    """
     regimen = (
         Regimen.dose(x["a0"], at=x["t0"], every=x["ii"], additional=1)
         + Regimen.dose(x["a1"], into="central", at=x["t1"], rate="modelled")
@@ -105,7 +117,17 @@ def steady(x, model=Routed):
     return build(model(**{k: x[k] for k in TYPICAL}), [regimen], times[None])
 
 
-STEADY = TYPICAL | {"duration": 9.3, "a0": 70.0, "t0": 0.1, "ii": 8.0, "a1": 60.0, "t1": 2.5, "a3": 50.0, "t3": 11.2, "r3": 14.0}
+STEADY = TYPICAL | {
+    "duration": 9.3,
+    "a0": 70.0,
+    "t0": 0.1,
+    "ii": 8.0,
+    "a1": 60.0,
+    "t1": 2.5,
+    "a3": 50.0,
+    "t3": 11.2,
+    "r3": 14.0,
+}
 
 
 def transit(x):

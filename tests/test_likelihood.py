@@ -81,7 +81,8 @@ def objective(trial, residual, method, backend):
 
 SD = float(np.sqrt(0.1))
 # SOURCE.md of wang2007_ofv (nlmixr2est's tests, several equal to NONMEM and to Wang 2007, table 2): FOCEI, FOCE, FO.
-# Where it gives FOCE for an ODE and for a closed form of that program, the second is listed; ours is one value for both.
+# Where it gives FOCE for an ODE and for a closed form of that program, the second is listed; ours is one value for
+# both.
 PROPORTIONAL, ADDITIVE = tj.Combined(0.0, SD), tj.Combined(SD, 0.0)
 PUBLISHED = {
     "proportional": (PROPORTIONAL, (39.458, 39.207, 39.213)),
@@ -98,7 +99,9 @@ METHODS = (tj.FOCEI(), tj.FOCE(), tj.FO())
 @pytest.mark.parametrize("error", PUBLISHED)
 def test_wang_2007(wang, error, index):
     residual, want = PUBLISHED[error]
-    assert objective(wang, residual, METHODS[index], tj.Exact()) == pytest.approx(want[index], abs=1e-3)  # published digits
+    assert objective(wang, residual, METHODS[index], tj.Exact()) == pytest.approx(
+        want[index], abs=1e-3
+    )  # published digits
 
 
 @pytest.mark.parametrize("index", range(3), ids=["FOCEI", "FOCE", "FO"])
@@ -169,7 +172,9 @@ def test_information_is_the_curvature_of_a_censored_value():
 
 
 def test_censored_values_count_in_a_population_objective(shared_data):
-    """A value far below its limit carries no information: moving the limit out of reach leaves the other values' objective."""
+    """A value far below its limit carries no information: moving the limit out of reach leaves the other values'
+    objective.
+    """
     full = tj.Measurements.of([1.0, 2.0, 3.0], [4.0, 2.0, 1.0])
     rest = tj.Measurements.of([1.0, 2.0], [4.0, 2.0])
     sure = dataclasses.replace(full, value=np.array([4.0, 2.0, 1e3]), censored=np.array([0, 0, 1]))

@@ -52,7 +52,12 @@ def test_leaves_regimens_and_times_of_each(backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_sample_at_the_time_of_a_dose_is_after_it(backend):
-    s = simulate(MODEL, Regimen.repeat(100.0, into="central", every=12.0, count=2), np.array([0.0, 12.0]), backend=BACKENDS[backend])
+    s = simulate(
+        MODEL,
+        Regimen.repeat(100.0, into="central", every=12.0, count=2),
+        np.array([0.0, 12.0]),
+        backend=BACKENDS[backend],
+    )
     np.testing.assert_allclose(s.state.central[0], [100.0, 100.0 + 100.0 * np.exp(-0.2 * 12.0)], rtol=RTOL[backend])
 
 

@@ -1,7 +1,8 @@
 """twinjax: a differentiable, GPU-ready twin engine for drug development.
 
-Nouns: models (`twinjax.models`), `Regimen`, `Measurements`, residual errors, `Subject`, `TrialData`, `Population`, `Cohort`.
-Verbs: `simulate`, `cohort`, `subjects`, `fit`. A choice of method is a frozen object: `Exact`, `Diffrax`, `FOCEI`, `BFGS`.
+Nouns: models (`twinjax.models`), `Regimen`, `Measurements`, residual errors, `Subject`, `TrialData`, `Population`,
+`Cohort`. Verbs: `simulate`, `cohort`, `subjects`, `fit`. A choice of method is a frozen object: `Exact`, `Diffrax`,
+`FOCEI`, `BFGS`.
 
 float64 is switched on when twinjax is imported; set ``JAX_ENABLE_X64=0`` beforehand to refuse it, which warns.
 """

@@ -10,6 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from twinjax.units import Scalar
 
@@ -40,11 +41,12 @@ class Regimen(eqx.Module):
     `interval` (II). `kinds` holds the rest of each record. Times are in the model's time unit, amounts in the unit of
     the state that they enter.
 
-    Meanings worth saying: a reset (EVID 3, 4) returns every state to `initial`, stops infusions, and cancels what earlier
-    records still had to give (additional and lagged doses); so does SS = 1, which then sets the steady state. SS = 2 adds
-    the steady state to what is there. With a lag the steady state is that of the lagged doses at the record's time.
-    Additional doses of a steady-state or reset-and-dose record are ordinary doses. AMT = 0 with SS = 1 and RATE > 0 is
-    a constant infusion since long ago that ends at the record. (NONMEM Users Guide Part VI, chapter V.)
+    Meanings worth saying: a reset (EVID 3, 4) returns every state to `initial`, stops infusions, and cancels what
+    earlier records still had to give (additional and lagged doses); so does SS = 1, which then sets the steady state.
+    SS = 2 adds the steady state to what is there. With a lag the steady state is that of the lagged doses at the
+    record's time. Additional doses of a steady-state or reset-and-dose record are ordinary doses. AMT = 0 with SS = 1
+    and RATE > 0 is a constant infusion since long ago that ends at the record. (NONMEM Users Guide Part VI, chapter
+    V.)
     """
 
     time: Any
@@ -76,23 +78,27 @@ class Regimen(eqx.Module):
     ) -> Regimen:
         """One record: a bolus, or an infusion where `rate` or `duration` is given.
 
-        **Parameters**: `into`, a state's name or number (1 is the first); ``rate="modelled"`` and ``duration="modelled"`` leave
-        it to the model's route (RATE -1, -2); `every` and `additional` repeat it (II, ADDL); `steady_state` is SS;
-        `reset` empties the body first (EVID 4).
-        **Raises** `ValueError` where these contradict each other.
+        **Parameters**: `into`, a state's name or number (1 is the first); ``rate="modelled"`` and
+        ``duration="modelled"`` leave it to the model's route (RATE -1, -2); `every` and `additional` repeat it (II,
+        ADDL); `steady_state` is SS; `reset` empties the body first (EVID 4). **Raises** `ValueError` where these
+        contradict each other.
         """
         if rate is not None and duration is not None:
             raise ValueError("give an infusion's rate or its duration, not both")
         mode, given = BOLUS, 0.0
         if isinstance(rate, str) or isinstance(duration, str):
             if "modelled" not in (rate, duration):
-                raise ValueError(f"rate and duration are numbers or 'modelled', not {rate if duration is None else duration!r}")
+                raise ValueError(
+                    f"rate and duration are numbers or 'modelled', not {rate if duration is None else duration!r}"
+                )
             mode = MODELLED_RATE if rate is not None else MODELLED_DURATION
         elif rate is not None:
             mode, given = GIVEN_RATE, rate
         elif duration is not None:
             if not _traced(duration) and not duration > 0:
-                raise ValueError(f"duration is {duration:g}; give a time above zero, or a bolus (neither rate nor duration)")
+                raise ValueError(
+                    f"duration is {duration:g}; give a time above zero, or a bolus (neither rate nor duration)"
+                )
             mode, given = GIVEN_RATE, amount / duration
         return Regimen.records(
             [at], [amount], [given], [every], evid=[4 if reset else 1], into=[into], mode=[mode],
@@ -100,7 +106,9 @@ class Regimen(eqx.Module):
         )  # fmt: skip
 
     @staticmethod
-    def repeat(amount: Scalar, *, every: Scalar, count: int, into: str | int = 1, at: Scalar = 0.0, **how: Any) -> Regimen:
+    def repeat(
+        amount: Scalar, *, every: Scalar, count: int, into: str | int = 1, at: Scalar = 0.0, **how: Any
+    ) -> Regimen:
         """`count` equal doses, `every` so many time units, the first `at`; `how` as in `dose`."""
         if count < 1:
             raise ValueError(f"count is the number of doses, at least 1; it is {count}")
@@ -114,7 +122,9 @@ class Regimen(eqx.Module):
     @staticmethod
     def reset(*, at: Scalar) -> Regimen:
         """Every state back to its initial value, infusions stopped, pending doses cancelled (EVID 3)."""
-        return Regimen.records([at], [0.0], [0.0], [0.0], evid=[3], into=[1], mode=[BOLUS], additional=[0], steady_state=[0])
+        return Regimen.records(
+            [at], [0.0], [0.0], [0.0], evid=[3], into=[1], mode=[BOLUS], additional=[0], steady_state=[0]
+        )
 
     def __add__(self, other: Regimen) -> Regimen:
         """Both, as one regimen. At equal times the left one's records come first."""
@@ -139,8 +149,8 @@ class Regimen(eqx.Module):
     ) -> Regimen:  # fmt: skip
         """Records in columns, as a data file has them. `order` breaks ties of time; default: as listed.
 
-        **Raises** `ValueError`, naming the record, for a negative amount, time or interval that is known, an infusion without
-        a positive rate, ADDL or SS without II, and EVID 3 with an amount.
+        **Raises** `ValueError`, naming the record, for a negative amount, time or interval that is known, an infusion
+        without a positive rate, ADDL or SS without II, and EVID 3 with an amount.
         """
         columns = [_column(c) for c in (time, amount, rate, interval)]
         n = len(columns[0])
@@ -181,7 +191,7 @@ class Regimen(eqx.Module):
 
 
 def _traced(x: Any) -> bool:
-    return isinstance(x, jax.core.Tracer)
+    return isinstance(x, Tracer)
 
 
 def _column(values: Sequence[Any]) -> Any:

@@ -18,10 +18,10 @@ QUANTIFIED, BELOW, ABOVE = 0, 1, -1
 class Measurements(eqx.Module):
     """One subject's measurements, in record order.
 
-    **Parameters** (all `(n,)` NumPy arrays): `time`; `value` (for a censored one, the limit of quantification); `output`,
-    the number of the output observed, 1 for the model's first, or its name; `censored` (`QUANTIFIED`, `BELOW`, `ABOVE`);
-    `limit`, the other end of a censoring interval (0 for a concentration that cannot be negative; -inf if none);
-    `order`, the record's place among doses at the same time.
+    **Parameters** (all `(n,)` NumPy arrays): `time`; `value` (for a censored one, the limit of quantification);
+    `output`, the number of the output observed, 1 for the model's first, or its name; `censored` (`QUANTIFIED`,
+    `BELOW`, `ABOVE`); `limit`, the other end of a censoring interval (0 for a concentration that cannot be negative;
+    -inf if none); `order`, the record's place among doses at the same time.
     """
 
     time: Any
@@ -60,7 +60,8 @@ class Measurements(eqx.Module):
 
 
 class AbstractResidual(eqx.Module):
-    """A residual error: normal about the prediction, on the scale of `transform`, with a variance that may depend on it.
+    """A residual error: normal about the prediction, on the scale of `transform`, with a variance that may depend on
+    it.
 
     Its fields are parameters with names: those of the output ``plasma`` are ``plasma.additive`` and so on.
     """
@@ -71,6 +72,10 @@ class AbstractResidual(eqx.Module):
 
     def transform(self, x: Scalar) -> Scalar:
         """The scale on which the error is normal; the identity unless overridden."""
+        return x
+
+    def inverse(self, x: Scalar) -> Scalar:
+        """Back from the scale of `transform`, which an error that overrides it overrides too."""
         return x
 
 
@@ -144,3 +149,7 @@ class LogNormalError(AbstractResidual):
     def transform(self, x):
         """The logarithm, floored where the argument is not positive so that a bad step stays finite."""
         return jnp.log(jnp.maximum(x, 1e-300))
+
+    def inverse(self, x):
+        """The exponential."""
+        return jnp.exp(x)

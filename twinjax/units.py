@@ -266,13 +266,13 @@ def _rule(eqn: Any, units: list[Unit | None], values: list[Any]) -> list[Unit | 
     if name == "mul":
         return [_ANY if _ANY in units else units[0] * units[1]]  # type: ignore[operator]
     if name == "div":
-        if units[1] is _ANY:
+        if units[1] is None:
             raise UnitError("division by a literal zero")
-        return [_ANY if units[0] is _ANY else units[0] / units[1]]
+        return [_ANY if units[0] is None else units[0] / units[1]]
     if name in ("integer_pow", "square", "sqrt", "rsqrt", "cbrt"):
         powers = {"square": 2, "sqrt": _Rational(1, 2), "rsqrt": _Rational(-1, 2), "cbrt": _Rational(1, 3)}
         exponent = params["y"] if name == "integer_pow" else powers[name]
-        return [_ANY if units[0] is _ANY else units[0] ** exponent]
+        return [_ANY if units[0] is None else units[0] ** exponent]
     if name == "pow":
         if values[1] is not None and units[0] is not _ANY:
             return [units[0] ** _Rational(float(values[1])).limit_denominator(1000)]

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from twinjax.estimation.likelihood import observations
-from twinjax.estimation.mixed import NaivePooled, _normal
+from twinjax.estimation.likelihood import moments, observations, transformed
+from twinjax.estimation.mixed import NaivePooled
 from twinjax.estimation.prediction import Design, Predictor
 from twinjax.estimation.result import Fit
 from twinjax.estimation.transform import Transform
@@ -20,6 +20,7 @@ from twinjax.naming import leaves
 from twinjax.observation import QUANTIFIED
 from twinjax.population.cohort import covariate_table, subjects
 from twinjax.population.subject import Subject, TrialData
+from twinjax.solve.compiling import compiled
 from twinjax.solve.simulate import pose, simulate
 
 
@@ -53,8 +54,11 @@ def diagnose(fit: Fit) -> pd.DataFrame:
     own, own_slope = _linear(predictor, design, x, eta)
     omega = np.asarray(p.omega(p.theta)) * (0.0 if isinstance(fit.method, NaivePooled) else 1.0)
 
-    (mean0, scale0), variance0, value = (_numpy(a) for a in _normal(errors, outputs, o, typical))
-    (mean, scale), variance, _ = (_numpy(a) for a in _normal(errors, outputs, o, own))
+    there = jnp.where(o.there, o.value, 1.0)
+    value = np.asarray(jax.vmap(lambda o, y: transformed(errors, outputs, o, y))(o, there))
+    m0, m = (_numpy(jax.vmap(lambda o, f: moments(errors, outputs, o, f))(o, f)) for f in (typical, own))
+    mean0, scale0, variance0 = m0.mean, m0.slope, m0.variance
+    mean, scale, variance = m.mean, m.slope, m.variance
     if not getattr(fit.method, "interaction", True):
         variance = variance0
     variance, variance0 = (np.where(v > 0, v, np.where(np.isnan(v), np.nan, 1.0)) for v in (variance, variance0))
@@ -170,7 +174,7 @@ def _grid(trial: TrialData, points: int) -> tuple[np.ndarray, np.ndarray]:
     return time, order
 
 
-@eqx.filter_jit
+@compiled
 def _linear(predictor: Predictor, design: Design, x: Any, eta: Any) -> tuple[Any, Any]:
     """Predictions `(subjects, samples)` at `eta` and their derivatives in it `(subjects, samples, etas)`."""
 

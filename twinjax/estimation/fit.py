@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +22,7 @@ from twinjax.population.cohort import covariate_table, subjects
 from twinjax.population.distributions import AbstractDistribution
 from twinjax.population.population import Population
 from twinjax.population.subject import Subject, TrialData
+from twinjax.solve.compiling import compiled
 from twinjax.solve.problem import RESULTS, AbstractBackend
 from twinjax.solve.simulate import choose, pose
 
@@ -44,18 +43,22 @@ def fit(
 ) -> Fit:
     """Calibrate a population to a trial by gradients, or one patient's model to that patient's data.
 
-    **Parameters**: `population`, starting values and what is estimated; `data`, a trial or one subject; `method`, default
-    `FOCEI()` with random effects and `NaivePooled()` without (maximum likelihood); `optimiser`, default `BFGS()`;
-    `priors`, name -> distribution, which makes it maximum a posteriori; `backend`, None for the automatic choice; `starts`, how
-    many starting points (the first is the population's own, others are normal about it with standard deviation `spread` in
-    logarithms, drawn by `seed`), the best end of which is kept; `covariance`, compute standard errors; `progress`, called after each iteration.
-    **Returns** a `Fit`. **Raises** `ValueError` for names, outputs or covariates that are not there, a method without random effects to
-    work on, a prior of a fixed parameter; `RuntimeError` naming subjects whose solve fails at the starting values.
+    **Parameters**: `population`, starting values and what is estimated; `data`, a trial or one subject; `method`,
+    default `FOCEI()` with random effects and `NaivePooled()` without (maximum likelihood); `optimiser`, default
+    `BFGS()`; `priors`, name -> distribution, which makes it maximum a posteriori; `backend`, None for the automatic
+    choice; `starts`, how many starting points (the first is the population's own, others are normal about it with
+    standard deviation `spread` in logarithms, drawn by `seed`), the best end of which is kept; `covariance`, compute
+    standard errors; `progress`, called after each iteration. **Returns** a `Fit`. **Raises** `ValueError` for names,
+    outputs or covariates that are not there, a method without random effects to work on, a prior of a fixed
+    parameter; `RuntimeError` naming subjects whose solve fails at the starting values.
     """
     trial = TrialData((data,), f"subject {data.id}") if isinstance(data, Subject) else data
     method = method or (FOCEI() if population.etas else NaivePooled())
     if not population.etas and not isinstance(method, NaivePooled):
-        raise ValueError(f"{method.name} needs random effects, and this population has none: give it variability, or use NaivePooled()")
+        raise ValueError(
+            f"{method.name} needs random effects, and this population has none: give it variability, or use "
+            "NaivePooled()"
+        )
     began = time.perf_counter()
     engine = Engine.of(population, trial, method, priors or {}, backend)
     transform = engine.predictor.transform
@@ -103,7 +106,11 @@ def fit(
         uncertainty=spread_of,
         history=tuple(history),
         ends=tuple(sorted(f for f, _ in ends)),
-        seconds={"compile": compiled, "search": searched, "covariance": time.perf_counter() - began - compiled - searched},
+        seconds={
+            "compile": compiled,
+            "search": searched,
+            "covariance": time.perf_counter() - began - compiled - searched,
+        },
         seed=seed,
         priors=dict(priors or {}),
     )
@@ -112,7 +119,9 @@ def fit(
 class Engine:
     """One compiled objective of one population and trial, reused for search, covariance and diagnostics."""
 
-    def __init__(self, method: AbstractMethod, predictor: Predictor, design: Design, priors: Mapping[str, AbstractDistribution]):
+    def __init__(
+        self, method: AbstractMethod, predictor: Predictor, design: Design, priors: Mapping[str, AbstractDistribution]
+    ):
         self.method, self.predictor, self.design, self.priors = method, predictor, design, dict(priors)
         self.restart()
 
@@ -127,10 +136,7 @@ class Engine:
         if isinstance(method, NaivePooled) is False and method.name == "FO" and bool(jnp.any(observed.censored != 0)):
             raise ValueError("FO has no likelihood for censored values; use FOCEI")
         problem = pose(subjects(population, trial))
-        if backend is None:
-            backend = choose(problem)
-        elif (why := backend.refusal(problem)) is not None:
-            raise ValueError(f"{type(backend).__name__} cannot serve: {why}")
+        backend = choose(problem, backend)
         design = Design(problem, observed, covariate_table(population, trial))
         named = {resolve(n, population.theta): d for n, d in priors.items()}
         for name in named:
@@ -161,7 +167,9 @@ class Engine:
         """The total objective and gradient; +inf where a subject cannot be solved."""
         found = self.evaluate(x)
         total, prior = float(jnp.sum(found.objective)), self._prior(x)
-        return (total + prior[0] if np.isfinite(total) else np.inf), np.asarray(jnp.sum(found.gradient, axis=0)) + prior[1]
+        return (total + prior[0] if np.isfinite(total) else np.inf), np.asarray(
+            jnp.sum(found.gradient, axis=0)
+        ) + prior[1]
 
     def _prior(self, x: Any) -> tuple[float, np.ndarray]:
         if not self.priors:
@@ -176,28 +184,17 @@ class Engine:
         if bad.any():
             lines = [f"{self.ids[i]}: {RESULTS[int(found.result[i])]}" for i in np.flatnonzero(bad)[:10]]
             raise RuntimeError(
-                f"{bad.sum()} of {len(bad)} subjects cannot be evaluated at the starting values; start nearer, or look at "
-                "their data:\n  " + "\n  ".join(lines)
+                f"{bad.sum()} of {len(bad)} subjects cannot be evaluated at the starting values; start nearer, or look "
+                "at their data:\n  " + "\n  ".join(lines)
             )
 
 
+@compiled
 def _evaluate(method: AbstractMethod, predictor: Predictor, design: Design, x: Any, eta: Any) -> Evaluation:
-    return _compiled(jax.default_backend())(method, predictor, design, x, eta)
+    return method.evaluate(predictor, design, x, eta)
 
 
-@functools.lru_cache(maxsize=None)
-def _compiled(platform: str) -> Callable[..., Evaluation]:
-    """One program per shape of population and data. On a CPU LLVM's first optimisation level halves the time to compile, and the
-    code runs as fast: the work is many small matrices."""
-    options = {"xla_backend_optimization_level": "1"} if platform == "cpu" else None
-
-    def evaluate(method: AbstractMethod, predictor: Predictor, design: Design, x: Any, eta: Any) -> Evaluation:
-        return method.evaluate(predictor, design, x, eta)
-
-    return eqx.filter_jit(evaluate, compiler_options=options)
-
-
-@eqx.filter_jit
+@compiled
 def _prior(priors: dict[str, AbstractDistribution], transform: Transform, theta: Any, x: Any) -> tuple[Any, Any]:
     def penalty(x: Any) -> Any:
         values = transform.unpack(x, theta)

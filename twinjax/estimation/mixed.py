@@ -1,8 +1,8 @@
 """Mixed-effects objective functions by linearisation: FO, FOCE and FOCEI, with exact gradients.
 
-The estimator of a population is minimised over unconstrained parameters `x`. For FOCE and FOCEI each subject's eta-hat is found at
-frozen `x`, and how it moves with `x` follows from the implicit function theorem, so the gradient of the objective is exact. The
-covariance step differences that gradient.
+The estimator of a population is minimised over unconstrained parameters `x`. For FOCE and FOCEI each subject's
+eta-hat is found at frozen `x`, and how it moves with `x` follows from the implicit function theorem, so the gradient
+of the objective is exact. The covariance step differences that gradient.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from twinjax.estimation.likelihood import Observations, terms
+from twinjax.estimation.likelihood import Observations, moments, terms, transformed
 from twinjax.estimation.prediction import Design, Local, Predictor, expand
 from twinjax.estimation.small import cholesky, inverse, log_determinant, lower_inverse
 from twinjax.models.base import output_names
@@ -48,7 +48,7 @@ class AbstractMethod(eqx.Module):
 
 
 class NaivePooled(AbstractMethod):
-    """Maximum likelihood with every random effect at zero: one patient's own fit, or pooled data as if of one person."""
+    """Maximum likelihood with every random effect at zero: one patient's own fit, or data pooled as of one."""
 
     def evaluate(self, predictor: Predictor, design: Design, x: Any, eta: Any) -> Evaluation:
         """-2 log likelihood at eta = 0."""
@@ -84,12 +84,13 @@ class FO(AbstractMethod):
                 return expand(local, predictor.coordinates(x, eta, own))
 
             f, slope = predict(nothing), jax.jacfwd(predict)(nothing)
-            mean, variance, value = _normal(p.errors(theta), outputs, o, f)
-            slope = slope * mean[1][:, None]
+            m = moments(p.errors(theta), outputs, o, f)
+            slope = slope * m.slope[:, None]
             there = o.there & (o.censored == 0)
             c = (slope @ p.omega(theta) @ slope.T) * there[:, None] * there[None, :]
-            c = c + jnp.diag(jnp.where(there, variance, 1.0))
-            r = jnp.where(there, value - mean[0], 0.0)
+            c = c + jnp.diag(jnp.where(there, m.variance, 1.0))
+            value = transformed(p.errors(theta), outputs, o, jnp.where(there, o.value, 1.0))
+            r = jnp.where(there, value - m.mean, 0.0)
             chol = jnp.linalg.cholesky(c)  # as wide as a subject has samples
             half = jax.scipy.linalg.solve_triangular(chol, r, lower=True)
             return jnp.sum(half * half) + 2.0 * jnp.sum(jnp.log(jnp.diag(chol)))
@@ -103,9 +104,10 @@ class FO(AbstractMethod):
 class FOCEI(AbstractMethod):
     """First-order conditional estimation with interaction: linearised at each subject's own eta-hat.
 
-    **Parameters**: `max_inner`, turns of the search for eta-hat; `tolerance`, expected decrease of the objective at which it ends.
-    **Reference**: Lindstrom & Bates 1990, doi:10.2307/2532087; Wang 2007, doi:10.1007/s10928-007-9060-6; gradient through eta-hat:
-    Almquist, Leander & Jirstrand 2015, doi:10.1007/s10928-015-9409-1.
+    **Parameters**: `max_inner`, turns of the search for eta-hat; `tolerance`, expected decrease of the objective at
+    which it ends. **Reference**: Lindstrom & Bates 1990, doi:10.2307/2532087; Wang 2007,
+    doi:10.1007/s10928-007-9060-6; gradient through eta-hat: Almquist, Leander & Jirstrand 2015,
+    doi:10.1007/s10928-015-9409-1.
     """
 
     max_inner: int = eqx.field(static=True, default=60)
@@ -159,7 +161,9 @@ class FOCEI(AbstractMethod):
             return None
         return expand(typical, predictor.coordinates(x, jnp.zeros(len(predictor.population.etas)), own))
 
-    def _joint(self, predictor: Predictor, x: Any, eta: Any, local: Local, typical: Any, o: Observations, own: Any) -> Any:
+    def _joint(
+        self, predictor: Predictor, x: Any, eta: Any, local: Local, typical: Any, o: Observations, own: Any
+    ) -> Any:
         """-2 log of the joint density of data and eta, `local` predictions."""
         p = predictor.population
         theta = predictor.transform.unpack(x, p.theta)
@@ -167,7 +171,9 @@ class FOCEI(AbstractMethod):
         data = terms(p.errors(theta), output_names(p.model), o, f, self._variance_at(predictor, x, typical, own))
         return jnp.sum(data.objective) + _penalty(p.omega(theta), eta)
 
-    def _curvature(self, predictor: Predictor, x: Any, eta: Any, local: Local, typical: Any, o: Observations, own: Any) -> Any:
+    def _curvature(
+        self, predictor: Predictor, x: Any, eta: Any, local: Local, typical: Any, o: Observations, own: Any
+    ) -> Any:
         """Half the expected second derivative of `_joint` in eta, `(etas, etas)`."""
         p = predictor.population
         theta = predictor.transform.unpack(x, p.theta)
@@ -177,7 +183,9 @@ class FOCEI(AbstractMethod):
         return slope.T @ (data.information[:, None] * slope) + inverse(p.omega(theta))
 
     def eta_hat(self, predictor: Predictor, design: Design, x: Any, eta: Any, typical: Any) -> tuple[Any, Any]:
-        """Every subject's mode by a damped Gauss-Newton search, one solve for all subjects a turn; whether each settled."""
+        """Every subject's mode by a damped Gauss-Newton search, one solve for all subjects a turn; whether each
+        settled.
+        """
 
         def assess(eta: Any, local: Local, typical: Any, o: Observations, own: Any) -> tuple[Any, Any, Any]:
             joint, slope = jax.value_and_grad(lambda e: self._joint(predictor, x, e, local, typical, o, own))(eta)
@@ -211,7 +219,8 @@ class FOCEI(AbstractMethod):
 
         subjects, etas = eta.shape
         begin = _Search(
-            eta, eta, jnp.full(subjects, jnp.inf), jnp.zeros_like(eta), jnp.broadcast_to(jnp.eye(etas), (subjects, etas, etas)),
+            eta, eta, jnp.full(subjects, jnp.inf), jnp.zeros_like(eta),
+            jnp.broadcast_to(jnp.eye(etas), (subjects, etas, etas)),
             jnp.full(subjects, 1e-3), jnp.zeros(subjects, bool), jnp.zeros(subjects, bool), jnp.zeros((), int),
         )  # fmt: skip
         found = jax.lax.while_loop(pending, turn, begin)
@@ -219,7 +228,9 @@ class FOCEI(AbstractMethod):
 
 
 class FOCE(FOCEI):
-    """First-order conditional estimation without interaction: the residual variance is that of the typical prediction (eta = 0)."""
+    """First-order conditional estimation without interaction: the residual variance is that of the typical prediction
+    (eta = 0).
+    """
 
     @property
     def interaction(self) -> bool:
@@ -246,22 +257,3 @@ def _coordinates(predictor: Predictor, x: Any, eta: Any, design: Design) -> Any:
 def _penalty(omega: Any, eta: Any) -> Any:
     half = lower_inverse(cholesky(omega)) @ eta
     return jnp.sum(half * half) + log_determinant(omega)
-
-
-def _normal(errors: Any, outputs: Any, o: Observations, f: Any) -> tuple[tuple[Any, Any], Any, Any]:
-    """Transformed mean and its slope, variance, and transformed measurement, `(samples,)` each."""
-
-    def scale(f: Any) -> tuple[Any, Any]:
-        mean, variance = jnp.zeros(f.shape), jnp.ones(f.shape)
-        for i, name in enumerate(outputs):
-            if name in errors:
-                mean = jnp.where(o.output == i, errors[name].transform(f), mean)
-                variance = jnp.where(o.output == i, errors[name].variance(f), variance)
-        return mean, variance
-
-    (mean, variance), (slope, _) = jax.jvp(scale, (f,), (jnp.ones(f.shape),))
-    value = o.value
-    for i, name in enumerate(outputs):
-        if name in errors:
-            value = jnp.where(o.output == i, errors[name].transform(jnp.where(o.there & (o.output == i), value, 1.0)), value)
-    return (mean, slope), variance, value

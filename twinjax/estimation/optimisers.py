@@ -65,8 +65,8 @@ class BFGS(AbstractOptimiser):
 class Optax(AbstractOptimiser):
     """First-order steps by optax, for pooled or noisy objectives.
 
-    **Parameters**: `steps`, how many; `learning_rate`, the peak of a cosine schedule with warm-up; `transformation`, any optax
-    transformation instead of Adam under that schedule.
+    **Parameters**: `steps`, how many; `learning_rate`, the peak of a cosine schedule with warm-up; `transformation`,
+    any optax transformation instead of Adam under that schedule.
     """
 
     steps: int = 500
@@ -76,7 +76,11 @@ class Optax(AbstractOptimiser):
     def minimise(self, objective: Objective, x: np.ndarray, watch: Watch) -> np.ndarray:
         """The best point met in `steps` steps. A step that cannot be evaluated is halved toward the best point."""
         schedule = optax.warmup_cosine_decay_schedule(
-            0.1 * self.learning_rate, self.learning_rate, max(1, self.steps // 20), self.steps, 1e-3 * self.learning_rate
+            0.1 * self.learning_rate,
+            self.learning_rate,
+            max(1, self.steps // 20),
+            self.steps,
+            1e-3 * self.learning_rate,
         )
         method = self.transformation or optax.adam(schedule)
         state, x, best_f, best_x = method.init(jnp.asarray(x)), np.asarray(x), np.inf, np.asarray(x)

@@ -1,9 +1,10 @@
 """Predictions of a population's subjects, and their exact derivatives as a local polynomial.
 
-An estimator needs predictions, their slopes in eta and the slopes of those slopes. All come from one solve with forward
-sensitivities in a few numbers per subject, `z`: the individual parameters that vary, or (when they change in time) eta and theta
-themselves. The solve is replaced by its second-order polynomial about the current point, whose value, first and second derivatives
-there are exact; everything else is algebra that JAX differentiates in microseconds.
+An estimator needs predictions, their slopes in eta and the slopes of those slopes. All come from one solve with
+forward sensitivities in a few numbers per subject, `z`: the individual parameters that vary, or (when they change in
+time) eta and theta themselves. The solve is replaced by its second-order polynomial about the current point, whose
+value, first and second derivatives there are exact; everything else is algebra that JAX differentiates in
+microseconds.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class Design(eqx.Module):
 
 
 class Local(eqx.Module):
-    """Predictions near a point: value `(subjects, samples)`, first and second derivatives in `z` there, and result codes."""
+    """Predictions near a point: value `(subjects, samples)`, first and second derivatives in `z` there, and result
+    codes.
+    """
 
     z: Any
     value: Any
@@ -82,7 +85,8 @@ class Predictor(eqx.Module):
             return jax.vmap(lambda z, own: one(z, jax.tree.map(lambda v: v[None], own)))(z, covariates)
         theta = self.transform.unpack(x, self.population.theta)
         base = jax.tree.map(
-            lambda m: jnp.broadcast_to(jnp.asarray(m, float), (z.shape[0],)), bind(self.population.model, _known(theta, self.population))
+            lambda m: jnp.broadcast_to(jnp.asarray(m, float), (z.shape[0],)),
+            bind(self.population.model, _known(theta, self.population)),
         )
         model = bind(base, {n: z[:, i] for i, n in enumerate(self.active)})
         return jax.tree.map(lambda m: m[:, None], model)

@@ -26,7 +26,9 @@ from twinjax.solve.problem import RESULTS, AbstractBackend
 
 @dataclasses.dataclass(frozen=True)
 class Iteration:
-    """One step of a search: which start, which step, the objective, the largest |gradient|, seconds since the beginning."""
+    """One step of a search: which start, which step, the objective, the largest |gradient|, seconds since the
+    beginning.
+    """
 
     start: int
     step: int
@@ -40,8 +42,9 @@ class Fit:
     """Estimates and why to believe them. `print(fit)` shows both.
 
     **Parameters**: `population`, at the estimates; `objective`, -2 log L without N log(2 pi) (NONMEM's OFV), priors
-    included; `by_subject` `(subjects,)`; `gradient` `(free,)` in unconstrained parameters; `eta` `(subjects, etas)`, the empirical
-    Bayes estimates; `ends`, the objectives that the starts ended at; `seconds` for compiling, searching and covariance.
+    included; `by_subject` `(subjects,)`; `gradient` `(free,)` in unconstrained parameters; `eta` `(subjects, etas)`,
+    the empirical Bayes estimates; `ends`, the objectives that the starts ended at; `seconds` for compiling, searching
+    and covariance.
     """
 
     population: Population
@@ -75,9 +78,12 @@ class Fit:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row an estimated parameter: estimate, unit, se, rse (%), 95 % interval, shrinkage (%) of its random effect."""
+        """One row an estimated parameter: estimate, unit, se, rse (%), 95 % interval, shrinkage (%) of its random
+        effect.
+        """
         se = np.sqrt(np.diag(self.uncertainty.covariance))
-        units, shrinkage = parameter_units(self.population.model), self.shrinkage
+        units = parameter_units(self.population.model)
+        shrinkage = {f"omega.{n}": s for n, s in self.shrinkage.items()}
         rows = []
         for name, error in zip(self.estimated, se, strict=True):
             value = self.theta[name]
@@ -87,13 +93,15 @@ class Fit:
             rows.append({
                 "parameter": name, "estimate": value, "unit": units.get(name, ""), "se": error,
                 "rse": 100 * error / abs(value) if value else float("nan"), "lower": lower, "upper": upper,
-                "shrinkage": shrinkage.get(name.removeprefix("omega."), float("nan")) if name.startswith("omega.") else float("nan"),
+                "shrinkage": shrinkage.get(name, float("nan")),
             })  # fmt: skip
         return pd.DataFrame(rows).set_index("parameter")
 
     @property
     def shrinkage(self) -> dict[str, float]:
-        """Eta shrinkage in %, 100 (1 - sd(eta-hat) / omega), by random effect. **Reference**: Savic & Karlsson 2009, doi:10.1208/s12248-009-9133-0."""
+        """Eta shrinkage in %, 100 (1 - sd(eta-hat) / omega), by random effect. **Reference**: Savic & Karlsson 2009,
+        doi:10.1208/s12248-009-9133-0.
+        """
         if len(self.trial) < 2:
             return {}
         sd = self.eta.std(axis=0, ddof=1)
@@ -127,7 +135,9 @@ class Fit:
         found = []
         steepest = int(np.argmax(np.abs(self.gradient)))
         if not np.all(np.isfinite(self.gradient)) or abs(self.gradient[steepest]) > 0.05:
-            found.append(f"Not converged: the gradient in {self.estimated[steepest]} is still {self.gradient[steepest]:.2g}.")
+            found.append(
+                f"Not converged: the gradient in {self.estimated[steepest]} is still {self.gradient[steepest]:.2g}."
+            )
         if (bad := np.flatnonzero(self.result)).size:
             who = ", ".join(f"{self.trial.ids[i]} ({RESULTS[int(self.result[i])]})" for i in bad[:5])
             found.append(f"Not converged: subjects could not be solved: {who}.")
@@ -141,13 +151,20 @@ class Fit:
         ]
         if np.all(np.isfinite(self.uncertainty.r)):
             if not self.uncertainty.known:
-                found.append("The objective is not at a minimum in every direction (R is not positive definite): no standard errors. "
+                found.append("The objective is not at a minimum in every direction (R is not positive definite): no "
+                             "standard errors. "
                              "A parameter may not be identifiable from these data.")  # fmt: skip
             elif self.uncertainty.condition_number > 1e3:
                 a, b = self._closest_pair()
-                found.append(f"Ill-conditioned (condition number {self.uncertainty.condition_number:.0f}): {a} and {b} are hard to tell apart.")
+                found.append(
+                    f"Ill-conditioned (condition number {self.uncertainty.condition_number:.0f}): {a} and {b} are hard to "
+                    "tell apart."
+                )
         if len(self.ends) > 1 and self.ends[-1] - self.ends[0] > 0.1:
-            found.append(f"{sum(e - self.ends[0] > 0.1 for e in self.ends)} of {len(self.ends)} starts ended in worse local optima.")
+            found.append(
+                f"{sum(e - self.ends[0] > 0.1 for e in self.ends)} of {len(self.ends)} starts ended in worse local "
+                "optima."
+            )
         high = [f"{n} ({s:.0f} %)" for n, s in self.shrinkage.items() if s > 30]
         if high:
             found.append(f"High shrinkage of {', '.join(high)}: plots of these etas against covariates can mislead.")
@@ -169,13 +186,17 @@ class Fit:
 
     def __str__(self) -> str:
         n = self.trial.summary()
-        shown = self.table.map(lambda v: "" if isinstance(v, float) and math.isnan(v) else f"{v:.4g}" if isinstance(v, float) else v)
+        shown = self.table.map(
+            lambda v: "" if isinstance(v, float) and math.isnan(v) else f"{v:.4g}" if isinstance(v, float) else v
+        )
         shown.columns = ["estimate", "unit", "se", "rse %", "2.5 %", "97.5 %", "shrinkage %"]
         times = ", ".join(f"{k} {v:.1f} s" for k, v in self.seconds.items())
         return "\n".join([
-            f"{type(self.population.model).__name__} fitted to {self.trial.name} ({n['subjects']} subjects, {n['observations']} observations"
-            + (f", {n['censored']} censored" if n["censored"] else "") + f") by {self.method.name}, {type(self.backend).__name__} backend",
-            f"objective {self.objective:.3f}   AIC {self.aic:.3f}   BIC {self.bic:.3f}   -2LL with constant {self.minus_two_log_likelihood:.3f}",
+            f"{type(self.population.model).__name__} fitted to {self.trial.name} ({n['subjects']} subjects, "
+            f"{n['observations']} observations" + (f", {n['censored']} censored" if n["censored"] else "")
+            + f") by {self.method.name}, {type(self.backend).__name__} backend",
+            f"objective {self.objective:.3f}   AIC {self.aic:.3f}   BIC {self.bic:.3f}   "
+            f"-2LL with constant {self.minus_two_log_likelihood:.3f}",
             "", shown.to_string(), "", self.verdict, times,
         ])  # fmt: skip
 
@@ -200,7 +221,8 @@ class Fit:
             "aic": self.aic, "bic": self.bic, "theta": self.theta, "estimated": list(self.estimated),
             "table": json.loads(self.table.reset_index().to_json(orient="records", double_precision=15)),
             "ids": list(self.trial.ids), "etas": list(self.population.etas), "eta": self.eta.tolist(),
-            "by_subject": self.by_subject.tolist(), "gradient": self.gradient.tolist(), "settled": self.settled.tolist(),
+            "by_subject": self.by_subject.tolist(), "gradient": self.gradient.tolist(),
+            "settled": self.settled.tolist(),
             "result": self.result.tolist(), "r": self.uncertainty.r.tolist(), "s": self.uncertainty.s.tolist(),
             "report": self.uncertainty.report.tolist(), "eigenvalues": self.uncertainty.eigenvalues.tolist(),
             "history": [dataclasses.asdict(h) for h in self.history], "ends": list(self.ends),
@@ -215,14 +237,18 @@ class Fit:
         return file
 
     @staticmethod
-    def load(file: str | Path, population: Population, trial: TrialData, *, method: AbstractMethod, backend: AbstractBackend) -> Fit:
+    def load(
+        file: str | Path, population: Population, trial: TrialData, *, method: AbstractMethod, backend: AbstractBackend
+    ) -> Fit:
         """A saved fit, with the population and trial that it was made from.
 
         **Raises** `ValueError` where they do not have the parameters or subjects of the file.
         """
         saved = json.loads(Path(file).read_text())
         if set(saved["theta"]) != set(population.theta):
-            raise ValueError(f"{file} holds {', '.join(saved['theta'])}; the population has {', '.join(population.theta)}")
+            raise ValueError(
+                f"{file} holds {', '.join(saved['theta'])}; the population has {', '.join(population.theta)}"
+            )
         if saved["ids"] != list(trial.ids):
             raise ValueError(f"{file} was fitted to other subjects than {trial.name}'s")
 
@@ -235,6 +261,7 @@ class Fit:
             gradient=array("gradient"), eta=array("eta").reshape(len(trial), -1), settled=np.asarray(saved["settled"]),
             result=np.asarray(saved["result"], int),
             uncertainty=Uncertainty(array("r"), array("s"), array("report"), array("eigenvalues")),
-            history=tuple(Iteration(**h) for h in saved["history"]), ends=tuple(saved["ends"]), seconds=saved["seconds"],
+            history=tuple(Iteration(**h) for h in saved["history"]), ends=tuple(saved["ends"]),
+            seconds=saved["seconds"],
             seed=saved["seed"], priors={},
         )  # fmt: skip

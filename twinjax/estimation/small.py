@@ -1,7 +1,7 @@
 """Linear algebra of small symmetric positive definite matrices, unrolled into scalar arithmetic.
 
-The matrices of an estimator are as wide as its random effects: two to ten. LAPACK calls and their derivatives cost more to
-compile than everything else in an objective; unrolled, they fuse. Wider matrices go to `jax.numpy.linalg`.
+The matrices of an estimator are as wide as its random effects: two to ten. LAPACK calls and their derivatives cost
+more to compile than everything else in an objective; unrolled, they fuse. Wider matrices go to `jax.numpy.linalg`.
 """
 
 from __future__ import annotations

@@ -37,7 +37,9 @@ class Transform(eqx.Module):
             own += [f"corr.{a}.{b}" for i, a in enumerate(block) for b in block[i + 1 :]]
             held = [n for n in own if n in population.fixed]
             if held and len(held) < len(own):
-                raise ValueError(f"{', '.join(held)} cannot be fixed alone: fix the whole block {', '.join(own)}, or none of it")
+                raise ValueError(
+                    f"{', '.join(held)} cannot be fixed alone: fix the whole block {', '.join(own)}, or none of it"
+                )
             if not held:
                 blocks.append(block)
         return Transform(tuple(n for n, _ in free), tuple(b for _, b in free), tuple(blocks))

@@ -16,9 +16,9 @@ _STEP = 1e-3
 class Uncertainty(eqx.Module):
     """Second derivatives of the objective and what they say, in reported parameters.
 
-    **Parameters**: `r`, `s`, `(free, free)`, in unconstrained parameters: half the second derivative of the objective, and the sum of
-    products of half the subjects' gradients; `report` `(free, free)`, derivative of the reported parameters in the
-    unconstrained ones; `eigenvalues` of the correlation matrix of the estimates.
+    **Parameters**: `r`, `s`, `(free, free)`, in unconstrained parameters: half the second derivative of the
+    objective, and the sum of products of half the subjects' gradients; `report` `(free, free)`, derivative of the
+    reported parameters in the unconstrained ones; `eigenvalues` of the correlation matrix of the estimates.
     """
 
     r: np.ndarray
@@ -39,14 +39,16 @@ class Uncertainty(eqx.Module):
 
     @property
     def covariance(self) -> np.ndarray:
-        """Covariance of the reported estimates from the observed information (R); NaN where R is not positive definite."""
+        """Covariance of the reported estimates from the observed information (R); NaN where R is not positive
+        definite.
+        """
         if not self.known:
             return np.full_like(self.r, np.nan)
         return self.report @ np.linalg.inv(self.r) @ self.report.T
 
     @property
     def sandwich(self) -> np.ndarray:
-        """Covariance by R^-1 S R^-1, which NONMEM shows by default: robust to a wrong model, noisy with few subjects."""
+        """Covariance by R^-1 S R^-1, which NONMEM shows by default: robust to a wrong model, noisy in small trials."""
         if not self.known:
             return np.full_like(self.r, np.nan)
         inverse = np.linalg.inv(self.r)

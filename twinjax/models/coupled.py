@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 import equinox as eqx
 
-from twinjax.models.base import AbstractModel, Balance, Route, state_names, zeros
+from twinjax.models.base import AbstractModel, Balance, Route, no_input, state_names, zeros
 from twinjax.naming import bind, leaves, names, resolve
 from twinjax.units import MolarMass, Unit, declared
 
@@ -115,7 +115,7 @@ def _inputs_and_outputs(self: Any, t: Any, y: Any, u: Any) -> tuple[dict[str, An
             value = leaves(seen[drive.source])[drive.output]
             mass = getattr(type(self), drive.constant) if drive.per_mass else None
             signals[drive.signal] = value / mass if drive.per_mass < 0 else value * mass if drive.per_mass else value
-        filled = zeros(self._parts[name].Input)
+        filled = no_input(getattr(self, name))
         whole[name] = bind(filled, {**leaves(getattr(u, name)), **signals})
         seen[name] = getattr(self, name).output(t, getattr(y, name), whole[name])
     return whole, seen

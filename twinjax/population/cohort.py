@@ -21,9 +21,9 @@ from twinjax.population.subject import TrialData
 class Cohort(eqx.Module):
     """Patients as one model whose varying leaves have a patient axis.
 
-    **Parameters**: `model`, leaves `(patients,)` or `(patients, segments)`; `eta` `(patients, etas)`; `covariates`, by name
-    `(patients,)` or `(patients, segments)`; `ids`; `regimens`, one each, and `timing` (sample times, their order, parameter switches)
-    where the patients are a trial's subjects.
+    **Parameters**: `model`, leaves `(patients,)` or `(patients, segments)`; `eta` `(patients, etas)`; `covariates`,
+    by name `(patients,)` or `(patients, segments)`; `ids`; `regimens`, one each, and `timing` (sample times, their
+    order, parameter switches) where the patients are a trial's subjects.
     """
 
     model: AbstractModel
@@ -52,8 +52,8 @@ def cohort(
     """Virtual patients. A patient depends on `seed` and its index alone, never on how many others are drawn with it.
 
     **Parameters**: `patients`, how many; `covariates`, for each name a constant or a distribution, or a trial whose
-    subjects' covariates are resampled whole (which keeps their correlations); `first`, index of the first patient, for drawing in parts.
-    **Raises** `ValueError` for a covariate that the population needs and is not given.
+    subjects' covariates are resampled whole (which keeps their correlations); `first`, index of the first patient,
+    for drawing in parts. **Raises** `ValueError` for a covariate that the population needs and is not given.
     """
     if patients < 1:
         raise ValueError(f"a cohort has at least one patient, not {patients}")
@@ -62,26 +62,40 @@ def cohort(
     for needed in population.covariate_names:
         if needed not in known:
             raise ValueError(f"the population needs the covariate {needed!r}{suggestion(needed, known)}")
-    donors = {n: jnp.asarray([np.ravel(s.covariates[n])[0] for s in given]) for n in known} if isinstance(given, TrialData) else {}
-    root = jax.random.key(seed)
+    donors = (
+        {n: jnp.asarray([np.ravel(s.covariates[n])[0] for s in given]) for n in known}
+        if isinstance(given, TrialData)
+        else {}
+    )
+    drawn = (
+        {}
+        if isinstance(given, TrialData)
+        else {n: v if isinstance(v, AbstractDistribution) else jnp.asarray(v, float) for n, v in given.items()}
+    )
+    model, eta, own = _draw(population, drawn, donors, jax.random.key(seed), jnp.arange(first, first + patients))
+    return Cohort(model, eta, own, tuple(str(first + i) for i in range(patients)))
+
+
+@eqx.filter_jit
+def _draw(
+    population: Population, given: dict[str, Any], donors: dict[str, Any], root: Any, indices: Any
+) -> tuple[Any, Any, Any]:
+    """Models, etas and covariates of the patients with these indices."""
     chol = jnp.linalg.cholesky(population.omega(population.theta)) if population.etas else jnp.zeros((0, 0))
 
-    def draw(index: Any) -> tuple[Any, Any, Any]:
+    def one(index: Any) -> tuple[Any, Any, Any]:
         key, other = jax.random.split(jax.random.fold_in(root, index))
         eta = chol @ jax.random.normal(key, (len(population.etas),))
-        if isinstance(given, TrialData):
-            donor = jax.random.randint(other, (), 0, len(given))
+        own = {
+            n: v.sample(jax.random.fold_in(other, i)) if isinstance(v, AbstractDistribution) else v
+            for i, (n, v) in enumerate(given.items())
+        }
+        if donors:
+            donor = jax.random.randint(other, (), 0, next(iter(donors.values())).shape[0])
             own = {n: v[donor] for n, v in donors.items()}
-        else:
-            own = {
-                n: v.sample(jax.random.fold_in(other, i)) if isinstance(v, AbstractDistribution) else jnp.asarray(v, float)
-                for i, (n, v) in enumerate(given.items())
-            }
         return population.individual(population.theta, eta, own), eta, own
 
-    index = jnp.arange(first, first + patients)
-    model, eta, own = jax.jit(jax.vmap(draw))(index)
-    return Cohort(model, eta, own, tuple(str(first + i) for i in range(patients)))
+    return jax.vmap(one)(indices)
 
 
 def subjects(population: Population, trial: TrialData, eta: Any = None) -> Cohort:
@@ -97,7 +111,7 @@ def subjects(population: Population, trial: TrialData, eta: Any = None) -> Cohor
 
 
 def individuals(population: Population, theta: Any, eta: Any, covariates: Mapping[str, Any]) -> AbstractModel:
-    """Models with leaves `(patients, segments)`, from `eta` `(patients, etas)` and covariates `(patients, segments)`."""
+    """Models with leaves `(patients, segments)`, from `eta` `(patients, etas)` and covariates like it."""
 
     def one(eta: Any, own: Any) -> AbstractModel:
         if not own:
@@ -108,7 +122,9 @@ def individuals(population: Population, theta: Any, eta: Any, covariates: Mappin
 
 
 def covariate_table(population: Population, trial: TrialData) -> dict[str, Any]:
-    """The covariates that the population reads, `(subjects, segments)` each, the last segment repeated to equal length."""
+    """The covariates that the population reads, `(subjects, segments)` each, the last segment repeated to equal
+    length.
+    """
     segments = max((s.segments for s in trial), default=1)
     table = {}
     for name in population.covariate_names:
@@ -131,7 +147,13 @@ def sampling(trial: TrialData) -> dict[str, Any]:
         return np.concatenate([np.asarray(values, float), np.full(length - len(values), fill)])
 
     def last(s: Any) -> float:
-        return float(s.measurements.time[-1]) if len(s.measurements) else float(s.regimen.time[0]) if len(s.regimen) else 0.0
+        return (
+            float(s.measurements.time[-1])
+            if len(s.measurements)
+            else float(s.regimen.time[0])
+            if len(s.regimen)
+            else 0.0
+        )
 
     timing: dict[str, Any] = {
         "time": np.stack([pad(s.measurements.time, samples, last(s)) for s in trial]),

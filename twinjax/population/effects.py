@@ -58,7 +58,8 @@ class Power(AbstractEffect):
 class Allometry(AbstractEffect):
     """``(weight / reference) ** exponent`` with an exponent that is not estimated: 0.75 for clearances, 1 for volumes.
 
-    **Reference**: Anderson & Holford 2008, Annu Rev Pharmacol Toxicol 48:303, doi:10.1146/annurev.pharmtox.48.113006.094708.
+    **Reference**: Anderson & Holford 2008, Annu Rev Pharmacol Toxicol 48:303,
+    doi:10.1146/annurev.pharmtox.48.113006.094708.
     """
 
     exponent: float = eqx.field(static=True)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from twinjax.models.base import AbstractModel, output_names
 from twinjax.naming import bind, leaves, names, resolve
@@ -34,12 +34,13 @@ class Population(eqx.Module):
 
     **Parameters** of the constructor
         `model`: the typical values, as a model. `variability`: name -> standard deviation of eta (log-normal), or an
-        `AbstractScale`. `correlations`: pair of names -> correlation of their etas; a name so linked is in one block, whose pairs
-        are all estimated. `covariates`: name -> effect or list of effects. `residual`: output name -> `AbstractResidual`.
-        `individual`: the general form instead of the tables, ``individual(theta, eta, covariates) -> model`` with
-        thetas named and started by `thetas`, and etas named by `variability`.
-    **Raises** `ValueError` for a name that is not there (with the nearest), a variability that is zero or negative (leave it
-    out instead), a correlation outside (-1, 1) or of a parameter without variability, a parameter that is not finite.
+        `AbstractScale`. `correlations`: pair of names -> correlation of their etas; a name so linked is in one block,
+        whose pairs are all estimated. `covariates`: name -> effect or list of effects. `residual`: output name ->
+        `AbstractResidual`. `individual`: the general form instead of the tables, ``individual(theta, eta, covariates)
+        -> model`` with thetas named and started by `thetas`, and etas named by `variability`.
+    **Raises** `ValueError` for a name that is not there (with the nearest), a variability that is zero or negative
+    (leave it out instead), a correlation outside (-1, 1) or of a parameter without variability, a parameter that is
+    not finite.
     """
 
     model: AbstractModel
@@ -80,7 +81,7 @@ class Population(eqx.Module):
         for name, scale in (variability or {}).items():
             full = parameter(name) if individual is None else name
             self.scales[full] = scale if isinstance(scale, AbstractScale) else LogScale(scale)
-            if not isinstance(scale, jax.core.Tracer) and not float(self.scales[full].sd) > 0:
+            if not isinstance(scale, Tracer) and not float(self.scales[full].sd) > 0:
                 raise ValueError(f"variability of {full} is {float(self.scales[full].sd):g}: it must be above zero; "
                                  "leave the parameter out of variability if it does not vary")  # fmt: skip
         self.effects = {}
@@ -104,7 +105,10 @@ class Population(eqx.Module):
                         constant.add(name)
         theta.update({f"omega.{n}": jnp.asarray(s.sd, float) for n, s in self.scales.items()})
         self.blocks = _blocks(tuple(self.scales), correlations or {})
-        given = {frozenset(resolve(n, self.scales, "parameter with variability") for n in pair): r for pair, r in (correlations or {}).items()}
+        given = {
+            frozenset(resolve(n, self.scales, "parameter with variability") for n in pair): r
+            for pair, r in (correlations or {}).items()
+        }
         for block in self.blocks:
             for i, a in enumerate(block):
                 for b in block[i + 1 :]:
@@ -115,7 +119,7 @@ class Population(eqx.Module):
         for output, error in self.residuals.items():
             theta.update({f"{output}.{n}": jnp.asarray(v, float) for n, v in leaves(error).items()})
         for name, value in theta.items():
-            if not isinstance(value, jax.core.Tracer) and not np.all(np.isfinite(value)):
+            if not isinstance(value, Tracer) and not np.all(np.isfinite(value)):
                 raise ValueError(f"parameter {name} is {float(value)}; give a finite value to start from")
         held -= {n for n in held if n in self.scales or n in self.effects}
         held -= {resolve(n, theta) for n in estimate}
@@ -124,7 +128,10 @@ class Population(eqx.Module):
         self.bounds = tuple((n, limits.get(n, _POSITIVE)) for n in theta if not n.startswith(("omega.", "corr.")))
         for name, b in self.bounds:
             if name not in self.fixed and not b.lower < float(theta[name]) < b.upper:
-                raise ValueError(f"parameter {name} is {float(theta[name]):g}; it is estimated between {b.lower:g} and {b.upper:g}, so start inside")
+                raise ValueError(
+                    f"parameter {name} is {float(theta[name]):g}; it is estimated between {b.lower:g} and {b.upper:g}, so "
+                    "start inside"
+                )
 
     # ---------------------------------------------------------------------------------------------------- reading
 

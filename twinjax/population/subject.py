@@ -15,9 +15,9 @@ from twinjax.observation import Measurements
 class Subject(eqx.Module):
     """One person's covariates, regimen and measurements.
 
-    **Parameters**: `id`, as the data file has it; `regimen`; `measurements`; `covariates`, by name a number, or `(segments,)`
-    where it changes in time; `switch_time` and `switch_order`, `(segments - 1,)`, where one segment ends and the next
-    begins (order as of the records: between those of the last record before and the first after).
+    **Parameters**: `id`, as the data file has it; `regimen`; `measurements`; `covariates`, by name a number, or
+    `(segments,)` where it changes in time; `switch_time` and `switch_order`, `(segments - 1,)`, where one segment
+    ends and the next begins (order as of the records: between those of the last record before and the first after).
     NONMEM's convention, which its reader follows: a record's covariates hold over the interval that *ends* at it.
     """
 

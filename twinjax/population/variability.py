@@ -25,7 +25,7 @@ class LogScale(AbstractScale):
     """Log-normal: ``typical * exp(eta)``. What a bare number in `variability` means."""
 
     def individual(self, typical, eta):
-        """typical exp(eta)."""
+        """Typical exp(eta)."""
         return typical * jnp.exp(eta)
 
 
@@ -33,7 +33,7 @@ class NaturalScale(AbstractScale):
     """Normal: ``typical + eta``."""
 
     def individual(self, typical, eta):
-        """typical + eta."""
+        """Typical + eta."""
         return typical + eta
 
 

@@ -6,7 +6,6 @@ samples) runs in one loop at its own pace, and a batch needs only as many turns 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import diffrax as dfx
@@ -14,13 +13,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from twinjax.dosing import BOLUS
 from twinjax.models.base import AbstractModel, state_names
 from twinjax.solve.events import Spread, Steady, Timeline, field, ravel, route_table, timeline, undeclared
 from twinjax.solve.exact import finish
 from twinjax.solve.problem import MAX_STEPS, NOT_FINITE, OK, STEP_TOO_SMALL, AbstractBackend, Problem, Solution
-from twinjax.solve.sensitivity import forward_sensitivities
+from twinjax.solve.sensitivity import forward_sensitivities, together
 
 _STIFF = 3e4
 """Rate times duration above which an implicit method is chosen: an explicit one needs about a third as many steps."""
@@ -29,11 +29,12 @@ _STIFF = 3e4
 class Diffrax(AbstractBackend):
     """Adaptive Runge-Kutta with error control per patient.
 
-    **Parameters**: `rtol`, `atol`, local error tolerances (`atol` in the states' units); `solver`, a diffrax solver with
-    an error estimate, None for Tsit5 or, where the equations are stiff, Kvaerno5; `max_steps` per patient.
-    Stiffness is measured on the first patients' Jacobians when numbers are known, and taken from `model.stiff` inside jit.
-    Steady states (SS) are found by Newton's method on one dosing interval to ten times `rtol`, and differentiated by the implicit
-    function theorem. Gradients are exact derivatives of the discrete solution with its steps frozen.
+    **Parameters**: `rtol`, `atol`, local error tolerances (`atol` in the states' units); `solver`, a diffrax solver
+    with an error estimate, None for Tsit5 or, where the equations are stiff, Kvaerno5; `max_steps` per patient.
+    Stiffness is measured on the first patients' Jacobians when numbers are known, and taken from `model.stiff` inside
+    jit. Steady states (SS) are found by Newton's method on one dosing interval to ten times `rtol`, and
+    differentiated by the implicit function theorem. Gradients are exact derivatives of the discrete solution with its
+    steps frozen.
     """
 
     rtol: float = 1e-8
@@ -49,10 +50,11 @@ class Diffrax(AbstractBackend):
         if problem.steady and any(spread):
             return "a steady state of doses with transit absorption is not available; give the doses one by one"
         d = problem.doses
-        if problem.infusions and not isinstance(d.mode, jax.core.Tracer):
+        if problem.infusions and not isinstance(d.mode, Tracer):
             for c in set(d.compartment[(d.mode != BOLUS) & d.given].tolist()):
                 if spread[c]:
-                    return f"an infusion into {state_names(one)[c]}, whose doses come by transit absorption, is not available"
+                    name = state_names(one)[c]
+                    return f"an infusion into {name}, whose doses come by transit absorption, is not available"
         return undeclared(problem)
 
     def prepared(self, problem: Problem) -> Diffrax:
@@ -82,11 +84,11 @@ class Diffrax(AbstractBackend):
 
 
 def _implicit(rtol: float, atol: float) -> dfx.AbstractSolver:
-    return dfx.Kvaerno5(scan_kind="lax", root_finder=dfx.VeryChord(rtol=rtol, atol=atol))
+    return dfx.Kvaerno5(scan_kind="lax", root_finder=dfx.VeryChord(rtol=rtol, atol=atol, kappa=1.0))
 
 
 def _is_stiff(problem: Problem) -> bool:
-    known = not any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((problem.model, problem.time, problem.doses)))
+    known = not any(isinstance(x, Tracer) for x in jax.tree.leaves((problem.model, problem.time, problem.doses)))
     if not known:
         return type(problem.model).stiff
     if type(problem.model).stiff:
@@ -117,6 +119,7 @@ class _Carry(eqx.Module):
     h: Any
     event: Any
     sample: Any
+    look: Any
     jumped: Any
     inner: Any
     saved: Any
@@ -125,7 +128,9 @@ class _Carry(eqx.Module):
 
 
 class _Loop:
-    """One patient's integration, for `jax.vmap`."""
+    """One patient's integration, for `jax.vmap`. Its main loop turns until every patient is done; who is done stands
+    still.
+    """
 
     def __init__(self, p: Problem, solver: Any, rtol: Any, atol: Any, max_steps: int, order: int) -> None:
         self.p, self.solver, self.rtol, self.atol, self.max_steps, self.order = p, solver, rtol, atol, max_steps, order
@@ -140,41 +145,52 @@ class _Loop:
             return jnp.zeros((samples, 0)), line.code, jnp.zeros((), int)
         events = line.time.shape[0]
 
-        def moment(event: Any) -> tuple[Any, Any, Any]:
-            model = jax.tree.map(lambda x: x[line.segment[event]], p.model)
-            following = line.time[jnp.minimum(event, events - 1)] if events else end
-            return model, line.inputs[event], jnp.where(event < events, following, end)
+        n = begin.shape[0]
+        # What a turn looks up, as one row for each event and each sample: gathers are dear beside arithmetic.
+        following = jnp.append(line.time, end)[:, None]
+        keep = jnp.append(line.keep, 1.0)[:, None]
+        jump = jnp.concatenate([line.jump, jnp.zeros((1, n))])
+        agenda = jnp.concatenate([following, keep, jump, line.inputs], axis=1)
+        wanted = jnp.stack([jnp.append(p.time, jnp.inf), jnp.append(line.rank, -1).astype(float)], axis=1)
+
+        def moment(event: Any) -> tuple[Any, Any, Any, Any, Any]:
+            model = jax.tree.map(lambda x: x[0 if p.segments == 1 else line.segment[event]], p.model)
+            row = agenda[event]
+            return model, row[2 + n :], row[0], row[1], row[2 : 2 + n]
 
         def pending(c: _Carry) -> Any:
             return (c.sample < samples) & (c.code == OK)
 
-        def turn(c: _Carry) -> _Carry:
-            model, inputs, barrier = moment(c.event)
+        def turn(state: tuple[_Carry, Any]) -> tuple[_Carry, Any]:
+            c, _ = state
+            on = pending(c)
+            model, inputs, barrier, keep, jump = moment(c.event)
             step = self.attempt(model, inputs, spread, c, barrier)
-            saved, sample = self.save(line, c, step)
-            hit = step.accepted & step.landed & (c.event < events)
-            at = jnp.minimum(c.event, max(events - 1, 0))
-            y = jnp.where(step.accepted, step.y, c.y)
-            if events:
-                y = jnp.where(hit, line.keep[at] * y + line.jump[at], y)
-            code = jnp.where(c.steps + 1 >= self.max_steps, MAX_STEPS, step.code)
-            return _Carry(
-                t=jnp.where(step.accepted, step.t, c.t), y=y, h=step.h, event=c.event + hit, sample=sample,
-                jumped=jnp.where(step.accepted, hit, c.jumped),
-                inner=jax.tree.map(lambda a, b: jnp.where(step.accepted, a, b), step.inner, c.inner),
-                saved=saved, steps=c.steps + 1, code=jnp.where(sample < samples, code, step.code),
+            accepted = on & step.accepted
+            saved, sample, look = self.save(wanted, c, step, accepted)
+            hit = accepted & step.landed & (c.event < events)
+            y = jnp.where(accepted, step.y, c.y)
+            y = jnp.where(hit, keep * y + jump, y)
+            code = jnp.where((c.steps + 1 >= self.max_steps) & (sample < samples), MAX_STEPS, step.code)
+            following = _Carry(
+                t=jnp.where(accepted, step.t, c.t), y=y, h=jnp.where(on, step.h, c.h), event=c.event + hit,
+                sample=sample, look=look,
+                jumped=jnp.where(accepted, hit, c.jumped),
+                inner=jax.tree.map(lambda a, b: jnp.where(accepted, a, b), step.inner, c.inner),
+                saved=saved, steps=c.steps + on, code=jnp.where(on, code, c.code),
             )  # fmt: skip
+            return following, together(pending(following))
 
-        model, inputs, _ = moment(0)
+        model, inputs, *_ = moment(0)
         term = self.term(spread)
         inner = self.solver.init(term, line.start, line.start + 1.0, begin, (model, inputs))
         span = jax.lax.stop_gradient(end - line.start)
         carry = _Carry(
             t=line.start, y=begin, h=jnp.where(span > 0, 1e-3 * span, 1.0), event=jnp.zeros((), int),
-            sample=jnp.zeros((), int), jumped=jnp.array(True), inner=inner,
+            sample=jnp.zeros((), int), look=wanted[0], jumped=jnp.array(True), inner=inner,
             saved=jnp.full((samples, begin.shape[0]), jnp.nan), steps=jnp.zeros((), int), code=line.code,
         )  # fmt: skip
-        done = jax.lax.while_loop(pending, turn, carry)
+        done, _ = jax.lax.while_loop(lambda state: state[1], turn, (carry, together(pending(carry))))
         return done.saved, done.code, done.steps
 
     def term(self, spread: Spread | None) -> dfx.ODETerm:
@@ -192,7 +208,9 @@ class _Loop:
         nothing = stopped <= t
         reach = c.h if spread is None else jnp.minimum(c.h, jax.lax.stop_gradient(spread.longest(t)))
         landed = t + reach >= stopped - 1e-12 * jnp.abs(stopped)
-        until = jnp.where(landed, barrier, c.t + reach)  # an event due now makes a step of no length, but with a derivative
+        until = jnp.where(
+            landed, barrier, c.t + reach
+        )  # an event due now makes a step of no length, but with a derivative
         term, args = self.term(spread), (model, inputs)
         y, error, dense, inner, _ = self.solver.step(term, c.t, until, c.y, args, c.inner, c.jumped)
         tried = jax.lax.stop_gradient(jnp.where(nothing, c.h, until - c.t))
@@ -202,31 +220,36 @@ class _Loop:
         exponent = 1.0 / self.solver.error_order(term)
         factor = jnp.where(ratio > 0, 0.9 * jnp.maximum(ratio, 1e-10) ** -exponent, 10.0)
         factor = jnp.where(jnp.isfinite(ratio), jnp.clip(factor, 0.2, 10.0), 0.2)
-        h = jnp.where(accepted, jnp.maximum(factor * tried, jnp.where(landed, c.h, 0.0)), jnp.minimum(factor, 0.9) * tried)
+        h = jnp.where(
+            accepted, jnp.maximum(factor * tried, jnp.where(landed, c.h, 0.0)), jnp.minimum(factor, 0.9) * tried
+        )
         h = jnp.where(nothing, c.h, h)
         small = ~accepted & (h < 1e-13 * jnp.maximum(jnp.abs(t), tried * 1e-3))
         small = small | (~accepted & (h < 1e-200)) | (~accepted & (t + h == t))
         code = jnp.where(small, jnp.where(jnp.isfinite(ratio), STEP_TOO_SMALL, NOT_FINITE), OK)
         return _Step(until, y, h, accepted, landed | nothing, inner, dense, nothing, code)
 
-    def save(self, line: Timeline, c: _Carry, step: _Step) -> tuple[Any, Any]:
+    def save(self, wanted: Any, c: _Carry, step: _Step, accepted: Any) -> tuple[Any, Any, Any]:
         """Samples that lie in the step, by the solver's own interpolation."""
-        time, last = self.p.time, self.p.time.shape[0] - 1
+        samples = self.p.time.shape[0]
         # An empty step has nothing to interpolate; give it a length so that 0/0 meets no gradient.
         reach = jnp.where(step.nothing, c.t + 1.0, step.t)
         dense = self.solver.interpolation_cls(t0=c.t, t1=reach, **step.dense)
 
-        def due(carry: Any) -> Any:
-            sample = jnp.minimum(carry[1], last)
-            inside = (line.rank[sample] == c.event) & (time[sample] <= step.t)
-            return (carry[1] <= last) & step.accepted & inside
+        def due(look: Any) -> Any:
+            return accepted & (look[1] == c.event) & (look[0] <= step.t)
 
         def take(carry: Any) -> Any:
-            saved, sample = carry
-            y = jnp.where(step.nothing, step.y, dense.evaluate(jnp.where(step.nothing, c.t, time[sample])))
-            return saved.at[sample].set(y), sample + 1
+            saved, sample, look, _ = carry
+            now = due(look)
+            y = jnp.where(step.nothing, step.y, dense.evaluate(jnp.where(now & ~step.nothing, look[0], c.t)))
+            saved = saved.at[jnp.where(now, sample, samples)].set(y, mode="drop")
+            sample = sample + now
+            look = wanted[sample]
+            return saved, sample, look, together(due(look))
 
-        return jax.lax.while_loop(due, take, (c.saved, c.sample))
+        found = (c.saved, c.sample, c.look, together(due(c.look)))
+        return jax.lax.while_loop(lambda carry: carry[3], take, found)[:3]
 
     # ------------------------------------------------------------------------------------------------ steady state
 
@@ -234,7 +257,7 @@ class _Loop:
         """The state after `length` at constant inputs."""
         end = t + length
         begin = _Carry(
-            t=t, y=y, h=jax.lax.stop_gradient(jnp.where(length > 0, 1e-2 * length, 1.0)), event=0, sample=0,
+            t=t, y=y, h=jax.lax.stop_gradient(jnp.where(length > 0, 1e-2 * length, 1.0)), event=0, sample=0, look=0,
             jumped=jnp.array(True), inner=self.solver.init(self.term(None), t, t + 1.0, y, (model, inputs)),
             saved=0, steps=jnp.zeros((), int), code=jnp.array(OK),
         )  # fmt: skip
@@ -246,7 +269,7 @@ class _Loop:
             s = self.attempt(model, inputs, None, c, end)
             code = jnp.where(c.steps + 1 >= self.max_steps, MAX_STEPS, s.code)
             return _Carry(
-                t=jnp.where(s.accepted, s.t, c.t), y=jnp.where(s.accepted, s.y, c.y), h=s.h, event=0, sample=0,
+                t=jnp.where(s.accepted, s.t, c.t), y=jnp.where(s.accepted, s.y, c.y), h=s.h, event=0, sample=0, look=0,
                 jumped=jnp.array(False), inner=jax.tree.map(lambda a, b: jnp.where(s.accepted, a, b), s.inner, c.inner),
                 saved=0, steps=c.steps + 1, code=code,
             )  # fmt: skip
@@ -320,5 +343,3 @@ class _Step(eqx.Module):
     dense: Any
     nothing: Any
     code: Any
-
-

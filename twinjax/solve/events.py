@@ -15,6 +15,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from twinjax.dosing import BOLUS, GIVEN_RATE, MODELLED_DURATION, MODELLED_RATE
 from twinjax.models.base import AbstractModel, Route, input_names, no_input, state_names
@@ -28,9 +29,10 @@ EARLY = -1.0
 class Timeline(eqx.Module):
     """Sorted events of one patient, `(events,)`; after an event the state becomes ``keep * state + jump``.
 
-    **Parameters**: `time`; `keep` (0 at a reset); `jump` `(events, states)`; `inputs` `(events + 1, states)`, the rate into each
-    state before the first event and after each; `segment` `(events + 1,)`, the parameter segment likewise; `rank`
-    `(samples,)`, how many events come before each sample; `start`, when `initial` holds; `code`, a result code.
+    **Parameters**: `time`; `keep` (0 at a reset); `jump` `(events, states)`; `inputs` `(events + 1, states)`, the
+    rate into each state before the first event and after each; `segment` `(events + 1,)`, the parameter segment
+    likewise; `rank` `(samples,)`, how many events come before each sample; `start`, when `initial` holds; `code`, a
+    result code.
     """
 
     time: Any
@@ -63,7 +65,9 @@ class Spread(eqx.Module):
         return jnp.zeros(states, rate.dtype).at[self.compartment].add(rate)
 
     def longest(self, t: Any) -> Any:
-        """The longest step from `t` that overlooks no density: its standard deviation, until eight of them past the mean."""
+        """The longest step from `t` that overlooks no density: its standard deviation, until eight of them past the
+        mean.
+        """
         shape = self.number + 1.0
         deviation = jnp.sqrt(shape) / self.rate
         on = (t >= self.time) & (t < self.until) & (self.amount > 0)
@@ -111,7 +115,7 @@ def route_table(model: AbstractModel, segments: int) -> RouteTable:
 def undeclared(problem: Problem) -> str | None:
     """What the regimens ask of the routes that the model does not declare, in words."""
     modes = problem.doses.mode
-    if isinstance(modes, jax.core.Tracer) or not problem.infusions:
+    if isinstance(modes, Tracer) or not problem.infusions:
         return None
     one = jax.tree.map(lambda x: x[0], problem.model)
     states, routes = state_names(one), one.routes()
@@ -142,7 +146,8 @@ def timeline(
 ) -> tuple[Timeline, Spread | None]:
     """The timeline of one patient: `p` without its patient axis.
 
-    `steady_state(model, steady, initial)` finds the state that one dosing interval maps to itself, and whether it could.
+    `steady_state(model, steady, initial)` finds the state that one dosing interval maps to itself, and whether it
+    could.
     """
     states = len(state_names(p.model))
     table = route_table(p.model, p.switch_time.shape[0] + 1)
@@ -191,7 +196,11 @@ def timeline(
 
 def _finite(p: Problem, last: Any) -> Any:
     """Whether the parameters of every segment that is reached are finite."""
-    leaves = jnp.stack([jnp.isfinite(x) for x in jax.tree.leaves(p.model)]) if jax.tree.leaves(p.model) else jnp.ones((1, 1), bool)
+    leaves = (
+        jnp.stack([jnp.isfinite(x) for x in jax.tree.leaves(p.model)])
+        if jax.tree.leaves(p.model)
+        else jnp.ones((1, 1), bool)
+    )
     return jnp.all(leaves | (jnp.arange(leaves.shape[1]) > last))
 
 
@@ -210,7 +219,9 @@ def _amount_and_duration(table: RouteTable, d: Any) -> tuple[Any, Any, Any]:
 
 def _cleared(j: Any, record: Any, order: Any) -> Any:
     """When a later reset, or SS = 1, ends what each record began; infinity where none does."""
-    later = (j.time[None, :] > record[:, None]) | ((j.time[None, :] == record[:, None]) & (j.order[None, :] > order[:, None]))
+    later = (j.time[None, :] > record[:, None]) | (
+        (j.time[None, :] == record[:, None]) & (j.order[None, :] > order[:, None])
+    )
     ends = later & (j.given & j.clears)[None, :]
     return jnp.min(jnp.where(ends, j.time[None, :], jnp.inf), axis=1, initial=jnp.inf)
 
@@ -223,7 +234,8 @@ class _Rows:
         self.groups: list[dict[str, Any]] = []
 
     def add(
-        self, time: Any, order: Any, valid: Any, *, sequence: int, compartment: Any = 0, jump: Any = 0.0, rate: Any = 0.0,
+        self, time: Any, order: Any, valid: Any, *, sequence: int, compartment: Any = 0, jump: Any = 0.0,
+        rate: Any = 0.0,
         keep: Any = 1.0, state: Any = None, switch: bool = False,
     ) -> None:  # fmt: skip
         n = time.shape[0]
@@ -318,7 +330,7 @@ def _add_overlaps(rows: _Rows, p: Problem, table: RouteTable) -> Any:
     return jnp.max(jnp.where(steady & (beyond > 0), OVERLAP, OK), initial=OK)
 
 
-# ------------------------------------------------------------------------------------- named scalars <-> one flat vector
+# ------------------------------------------------------------------------------------ named scalars <-> one flat vector
 
 
 def ravel(tree: Any) -> Any:

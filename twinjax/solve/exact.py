@@ -12,13 +12,15 @@ from twinjax.solve.events import Steady, as_input, field, ravel, timeline, undec
 from twinjax.solve.linearity import nonlinearity
 from twinjax.solve.matrix import expm
 from twinjax.solve.problem import NOT_FINITE, OK, AbstractBackend, Problem, Solution
+from twinjax.solve.sensitivity import PATIENTS
 
 
 class Exact(AbstractBackend):
     """Closed form for models that are linear in the state, with coefficients constant between events.
 
-    Between events ``y' = A y + w``; with M = [[A, w], [0, 0]], ``exp(M dt)`` carries the state from one event to the next.
-    A steady state is the fixed point of an affine map, one linear solve. Differentiable to any order in both modes.
+    Between events ``y' = A y + w``; with M = [[A, w], [0, 0]], ``exp(M dt)`` carries the state from one event to the
+    next. A steady state is the fixed point of an affine map, one linear solve. Differentiable to any order in both
+    modes.
     """
 
     def refusal(self, problem: Problem) -> str | None:
@@ -33,7 +35,7 @@ class Exact(AbstractBackend):
 
     def solve(self, problem: Problem) -> Solution:
         """Every patient by closed form."""
-        return jax.vmap(_solve_one)(problem)
+        return jax.vmap(_solve_one, axis_name=PATIENTS)(problem)
 
 
 def _matrix(model: AbstractModel, rates: Any) -> Any:
@@ -69,7 +71,7 @@ def _solve_one(p: Problem) -> Solution:
     segments = jax.vmap(lambda s: jax.tree.map(lambda x: x[s], p.model))(line.segment[after])
     matrices = jax.vmap(_matrix)(segments, line.inputs[after])
     steps = jnp.diff(time, prepend=line.start)
-    moves = expm(matrices * steps[:, None, None])
+    moves = expm(matrices * steps[:, None, None], PATIENTS)
     pad = jnp.zeros((samples,))
     keep = jnp.concatenate([line.keep, pad + 1.0])[by]
     jump = jnp.concatenate([line.jump, jnp.zeros((samples, n))])[by]
@@ -87,7 +89,9 @@ def _solve_one(p: Problem) -> Solution:
 
 
 def finish(p: Problem, line: Any, y: Any, *, steps: Any, code: Any) -> Solution:
-    """One patient's solution from the states at its sorted samples, `(samples, states)`; the caller's order is restored."""
+    """One patient's solution from the states at its sorted samples, `(samples, states)`; the caller's order is
+    restored.
+    """
     at = jax.vmap(lambda s: jax.tree.map(lambda x: x[s], p.model))(line.segment[line.rank])
     state = unravel(p.model, y)
     inputs = as_input(p.model, line.inputs[line.rank])
@@ -96,5 +100,7 @@ def finish(p: Problem, line: Any, y: Any, *, steps: Any, code: Any) -> Solution:
     code = jnp.maximum(line.code, code)
     bad = ~jnp.all(jnp.isfinite(y)) | ~jnp.all(jnp.stack([jnp.all(jnp.isfinite(o)) for o in jax.tree.leaves(output)]))
     code = jnp.where((code == OK) & bad, NOT_FINITE, code)
-    time, output, state = (p.time, output, state) if p.place is None else jax.tree.map(lambda x: x[p.place], (p.time, output, state))
+    time, output, state = (
+        (p.time, output, state) if p.place is None else jax.tree.map(lambda x: x[p.place], (p.time, output, state))
+    )
     return Solution(time, output, state, code, steps)

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import ClosedJaxpr
 
 from twinjax.models.base import AbstractModel, no_input
 from twinjax.naming import names
@@ -56,7 +57,7 @@ def _degrees(closed: Any, degrees: list[int]) -> list[int]:
         d, name = [read(a) for a in eqn.invars], eqn.primitive.name
         if name in _CALLS:
             inner = eqn.params.get("jaxpr") or eqn.params.get("call_jaxpr")
-            results = _degrees(inner if hasattr(inner, "consts") else jax.extend.core.ClosedJaxpr(inner, ()), d)
+            results = _degrees(inner if hasattr(inner, "consts") else ClosedJaxpr(inner, ()), d)
         elif name in _SUM or name in _PASS:
             results = [max(d)]
         elif name == "mul":

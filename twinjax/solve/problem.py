@@ -11,6 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from twinjax.dosing import BOLUS, GIVEN_RATE, Regimen
 from twinjax.models.base import AbstractModel, input_names, state_names
@@ -30,7 +31,8 @@ RESULTS = {
 
 
 class Doses(eqx.Module):
-    """Every dose of every patient, additional ones written out. All `(patients, rows)`; rows of padding are not `given`.
+    """Every dose of every patient, additional ones written out. All `(patients, rows)`; rows of padding are not
+    `given`.
 
     `time` is the dose's own, `record` that of the record it comes from.
     """
@@ -48,7 +50,7 @@ class Doses(eqx.Module):
 
 
 class Jumps(eqx.Module):
-    """Resets and steady states. All `(patients, rows)`. `clears` is false for SS = 2; `steady` true for SS = 1 and 2."""
+    """Resets and steady states. All `(patients, rows)`. `clears` is false for SS = 2; `steady` true for SS = 1, 2."""
 
     time: Any
     amount: Any
@@ -66,11 +68,11 @@ class Jumps(eqx.Module):
 class Problem(eqx.Module):
     """A batch of patients to integrate; the patient axis always leads.
 
-    **Parameters**: `model`, leaves `(patients, segments)`; `doses`, `jumps`; `time`, `order`, `(patients, samples)`, where
-    outputs are wanted and how they rank among records of the same time, sorted; `place` `(patients, samples)`, where each sample
-    of the caller's is among them, None if they came sorted; `switch_time`, `switch_order`,
-    `(patients, segments - 1)`, when the next segment's parameters take over. `infusions` and `steady` say whether there can
-    be any; `overlap` bounds how many steady-state infusions run at once.
+    **Parameters**: `model`, leaves `(patients, segments)`; `doses`, `jumps`; `time`, `order`, `(patients, samples)`,
+    where outputs are wanted and how they rank among records of the same time, sorted; `place` `(patients, samples)`,
+    where each sample of the caller's is among them, None if they came sorted; `switch_time`, `switch_order`,
+    `(patients, segments - 1)`, when the next segment's parameters take over. `infusions` and `steady` say whether
+    there can be any; `overlap` bounds how many steady-state infusions run at once.
     """
 
     model: AbstractModel
@@ -100,8 +102,8 @@ class Solution(eqx.Module):
     """What a backend found.
 
     **Parameters**: `time` `(patients, samples)`; `output` and `state`, the model's classes with leaves of that shape;
-    `result` `(patients,)`, a code that `RESULTS` puts in words; `steps` `(patients,)`, steps taken (0 for closed forms).
-    Rows of a patient whose result is not 0 are NaN from where it failed.
+    `result` `(patients,)`, a code that `RESULTS` puts in words; `steps` `(patients,)`, steps taken (0 for closed
+    forms). Rows of a patient whose result is not 0 are NaN from where it failed.
     """
 
     time: Any
@@ -156,11 +158,12 @@ def build(
 ) -> Problem:
     """A `Problem` from a model and regimens as people write them.
 
-    **Parameters**: `model`, leaves scalar, `(patients,)` or `(patients, segments)`; `regimens`, one for all or one each;
-    `time`, `(samples,)` for all or `(patients, samples)`, sorted or not; `order` likewise (default: after every record of the
-    same time); `switch_time` and `switch_order` `(patients, segments - 1)`, infinite for a switch that never comes; `overlap`, how many infusions of a steady-state regimen may run at once (default: from the data, at least 2).
-    **Raises** `ValueError` for a dose into a compartment that is not there, shapes that do not agree, and a time that is not
-    finite.
+    **Parameters**: `model`, leaves scalar, `(patients,)` or `(patients, segments)`; `regimens`, one for all or one
+    each; `time`, `(samples,)` for all or `(patients, samples)`, sorted or not; `order` likewise (default: after every
+    record of the same time); `switch_time` and `switch_order` `(patients, segments - 1)`, infinite for a switch that
+    never comes; `overlap`, how many infusions of a steady-state regimen may run at once (default: from the data, at
+    least 2). **Raises** `ValueError` for a dose into a compartment that is not there, shapes that do not agree, and a
+    time that is not finite.
     """
     time = jnp.atleast_1d(jnp.asarray(time, jnp.result_type(float)))
     if time.ndim > 2:
@@ -178,7 +181,9 @@ def build(
     order = jnp.broadcast_to(jnp.asarray(jnp.inf if order is None else order, samples.dtype), samples.shape)
     samples, order, place = _sorted(samples, order)
     if (switch_time is None) != (switch_order is None):
-        raise ValueError("give both switch_time and switch_order, the place of each switch among the records, or neither")
+        raise ValueError(
+            "give both switch_time and switch_order, the place of each switch among the records, or neither"
+        )
     known_order = None if switch_order is None else np.asarray(switch_order)
     switch_time = jnp.zeros((patients, 0)) if switch_time is None else jnp.asarray(switch_time, samples.dtype)
     switch_order = jnp.zeros((patients, 0)) if switch_order is None else jnp.asarray(switch_order, samples.dtype)
@@ -211,7 +216,7 @@ def build(
 
 def _sorted(time: Any, order: Any) -> tuple[Any, Any, Any]:
     """Samples sorted by time and order, and where each came to; None if they are known to be sorted already."""
-    known = not any(isinstance(x, jax.core.Tracer) for x in (time, order))
+    known = not any(isinstance(x, Tracer) for x in (time, order))
     if known:
         t, o = np.asarray(time), np.asarray(order)
         if np.all((t[:, 1:] > t[:, :-1]) | ((t[:, 1:] == t[:, :-1]) & (o[:, 1:] >= o[:, :-1]))):
@@ -221,7 +226,7 @@ def _sorted(time: Any, order: Any) -> tuple[Any, Any, Any]:
 
 
 def _finite(what: str, values: Any) -> None:
-    if not isinstance(values, jax.core.Tracer) and not np.all(np.isfinite(values)):
+    if not isinstance(values, Tracer) and not np.all(np.isfinite(values)):
         raise ValueError(f"a {what} is not finite")
 
 
@@ -232,7 +237,7 @@ def _overlap(regimen: Regimen) -> int:
         if not k.steady_state or k.mode == BOLUS:
             continue
         known = [c[i] for c in (regimen.amount, regimen.rate, regimen.interval)]
-        if k.mode == GIVEN_RATE and not any(isinstance(c, jax.core.Tracer) for c in known) and known[2] > 0:
+        if k.mode == GIVEN_RATE and not any(isinstance(c, Tracer) for c in known) and known[2] > 0:
             most = max(most, math.ceil(float(known[0] / known[1] / known[2])) + 1)
         else:
             most = max(most, 2)
@@ -263,7 +268,11 @@ def _tables(model: AbstractModel, regimen: Regimen, switch_order: np.ndarray | N
 
     rows = [(i, k, n) for i, k in enumerate(regimen.kinds) if k.evid != 3 for n in range(k.additional + 1)]
     # A constant infusion since long ago (AMT = 0, SS = 1) ends at its record: it is a jump only.
-    constant = [i for i, k in enumerate(regimen.kinds) if k.mode == GIVEN_RATE and k.steady_state and _is_zero(regimen.amount[i])]
+    constant = [
+        i
+        for i, k in enumerate(regimen.kinds)
+        if k.mode == GIVEN_RATE and k.steady_state and _is_zero(regimen.amount[i])
+    ]
     rows = [r for r in rows if r[0] not in constant]
     at = np.asarray([i for i, _, _ in rows], dtype=int)
     repeat = np.asarray([n for _, _, n in rows], dtype=float)
@@ -303,7 +312,7 @@ def _tables(model: AbstractModel, regimen: Regimen, switch_order: np.ndarray | N
 
 
 def _is_zero(x: Any) -> bool:
-    return not isinstance(x, jax.core.Tracer) and float(x) == 0.0
+    return not isinstance(x, Tracer) and float(x) == 0.0
 
 
 def _pad(tables: list[Any]) -> Any:
@@ -311,7 +320,7 @@ def _pad(tables: list[Any]) -> Any:
     rows = max((t.given.shape[0] for t in tables), default=0)
 
     def stack(*columns: Any) -> Any:
-        if all(isinstance(c, np.ndarray | jax.Array) and not isinstance(c, jax.core.Tracer) for c in columns):
+        if all(isinstance(c, np.ndarray | jax.Array) and not isinstance(c, Tracer) for c in columns):
             out = np.zeros((len(columns), rows), np.asarray(columns[0]).dtype)
             for i, c in enumerate(columns):
                 out[i, : c.shape[0]] = c

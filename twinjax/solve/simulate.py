@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
-import equinox as eqx
 import numpy as np
 
 from twinjax.dosing import Regimen
 from twinjax.models.base import AbstractModel
+from twinjax.solve.compiling import compiled
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
 from twinjax.solve.problem import AbstractBackend, Problem, Solution, build
@@ -19,25 +19,40 @@ from twinjax.solve.problem import AbstractBackend, Problem, Solution, build
 class Patients(Protocol):
     """Many patients at once: a cohort, or the subjects of a trial."""
 
-    model: AbstractModel
-    regimens: Sequence[Regimen] | None
+    @property
+    def model(self) -> AbstractModel:
+        """Leaves with a leading patient axis."""
+        ...
+
+    @property
+    def regimens(self) -> Sequence[Regimen] | None:
+        """One each, where they have their own."""
+        ...
 
     def schedule(self) -> dict[str, Any]:
-        """Sample times, orders and parameter switches, as `build` takes them; empty where there are none of their own."""
+        """Sample times, orders and parameter switches, as `build` takes them; empty where there are none of their
+        own.
+        """
         ...
 
 
-def choose(problem: Problem) -> AbstractBackend:
-    """Closed form where the model is linear with constant coefficients, diffrax elsewhere.
+def choose(problem: Problem, backend: AbstractBackend | None = None) -> AbstractBackend:
+    """The backend that will serve, its own choices made: closed form where the model is linear with constant
+    coefficients, diffrax elsewhere, or the one given.
 
-    **Raises** `ValueError` with every backend's refusal if none can serve.
+    **Raises** `ValueError` with every backend's refusal if none can serve, or that of the one given.
     """
-    refusals = []
-    for backend in (Exact(), Diffrax()):
+    if backend is not None:
         why = backend.refusal(problem)
+        if why is not None:
+            raise ValueError(f"{type(backend).__name__} cannot serve: {why}")
+        return backend.prepared(problem)
+    refusals = []
+    for candidate in (Exact(), Diffrax()):
+        why = candidate.refusal(problem)
         if why is None:
-            return backend
-        refusals.append(f"{type(backend).__name__}: {why}")
+            return candidate.prepared(problem)
+        refusals.append(f"{type(candidate).__name__}: {why}")
     raise ValueError("no backend can serve this problem:\n  " + "\n  ".join(refusals))
 
 
@@ -51,28 +66,23 @@ def simulate(
 ) -> Solution:
     """States and outputs of one patient or many over time.
 
-    **Parameters**: `who`, a model (leaves scalar, or with a leading patient axis), or patients: a `Cohort`, a trial's subjects;
-    `regimen`, one for all or one each (default: the patients' own, else no doses); `times`, `(samples,)` or
-    `(patients, samples)`, in any order, in the model's time unit (default: the patients' own). A sample at the time of a dose is taken
-    after it, except where a trial's own records say otherwise. The model's `initial` state holds at the first dose or sample,
-    whichever is earlier. `backend`, None for the automatic choice (`choose`);
-    `throw`, raise if any patient fails rather than return its result code.
-    **Returns** a `Solution` whose leaves have a leading patient axis.
-    **Raises** `ValueError` for a dose into an unknown compartment, times that are not finite, and a backend that cannot
-    serve; with `throw`, `RuntimeError` naming the patients that failed.
+    **Parameters**: `who`, a model (leaves scalar, or with a leading patient axis), or patients: a `Cohort`, a trial's
+    subjects; `regimen`, one for all or one each (default: the patients' own, else no doses); `times`, `(samples,)` or
+    `(patients, samples)`, in any order, in the model's time unit (default: the patients' own). A sample at the time
+    of a dose is taken after it, except where a trial's own records say otherwise. The model's `initial` state holds
+    at the first dose or sample, whichever is earlier. `backend`, None for the automatic choice (`choose`); `throw`,
+    raise if any patient fails rather than return its result code. **Returns** a `Solution` whose leaves have a
+    leading patient axis. **Raises** `ValueError` for a dose into an unknown compartment, times that are not finite,
+    and a backend that cannot serve; with `throw`, `RuntimeError` naming the patients that failed.
     """
     problem = pose(who, regimen, times)
-    if backend is None:
-        backend = choose(problem)
-    else:
-        why = backend.refusal(problem)
-        if why is not None:
-            raise ValueError(f"{type(backend).__name__} cannot serve: {why}")
-    solution = _solve(backend.prepared(problem), problem)
+    solution = _solve(choose(problem, backend), problem)
     return solution.raise_failures(getattr(who, "ids", None)) if throw else solution
 
 
-def pose(who: AbstractModel | Patients, regimen: Regimen | Sequence[Regimen] | None = None, times: Any = None) -> Problem:
+def pose(
+    who: AbstractModel | Patients, regimen: Regimen | Sequence[Regimen] | None = None, times: Any = None
+) -> Problem:
     """The `Problem` that `simulate` would solve."""
     if isinstance(who, AbstractModel):
         model, schedule = who, {}
@@ -90,6 +100,6 @@ def pose(who: AbstractModel | Patients, regimen: Regimen | Sequence[Regimen] | N
     return build(model, Regimen.none() if regimen is None else regimen, **schedule)
 
 
-@eqx.filter_jit
+@compiled
 def _solve(backend: AbstractBackend, problem: Problem) -> Solution:
     return backend.solve(problem)
