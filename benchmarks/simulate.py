@@ -2,9 +2,9 @@
 
 A two-compartment oral model, 7 daily doses, 57 samples over a week (0, 3, ..., 168 h), log-normal parameters:
 
-- twinjax through `Exact` and through `Diffrax` (rtol 1e-6); - the same work by stock diffrax,
-`jax.vmap(diffrax.diffeqsolve)` with a scan over the dosing intervals, at the same tolerance; - the same work by
-scipy's `solve_ivp` (LSODA), patient by patient, for a few patients, scaled.
+- twinjax through `Exact` and through `Diffrax` (rtol 1e-6);
+- the same work by stock diffrax: `jax.vmap(diffrax.diffeqsolve)`, scanned over the dosing intervals, same tolerance;
+- the same work by scipy's `solve_ivp` (LSODA), patient by patient, for a few patients, scaled.
 
 Errors are relative to the largest concentration of each patient, against `Diffrax` at rtol 1e-12.
 Run as ``python benchmarks/simulate.py [--patients 10000] [--quick]``.

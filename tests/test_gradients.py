@@ -5,6 +5,8 @@ some 1e-8; the required agreement is 1e-5 of the largest derivative of the same 
 nearly zero.
 """
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -162,7 +164,7 @@ class Derived:
             solution = backend.solve(pose(dict(zip(self.values, x, strict=True))))
             return solution.output.plasma[0], solution.result
 
-        plasma, result = jax.eval_shape(solved, self.x)
+        plasma, _ = jax.eval_shape(solved, self.x)
         self.weights = np.random.default_rng(1).normal(size=plasma.shape)
         self.solved = jax.jit(solved)
         self.rows = jax.jit(jax.jacrev(lambda x: solved(x)[0]))
@@ -178,9 +180,12 @@ class Derived:
         return np.stack(columns, axis=-1)
 
 
-@pytest.fixture(scope="module", params=CASES)
+DERIVED = functools.cache(Derived)
+
+
+@pytest.fixture(params=CASES)
 def derived(request):
-    return Derived(request.param)
+    return DERIVED(request.param)
 
 
 def close(got, want, names):
@@ -204,7 +209,7 @@ def test_second_derivatives_match_differences_of_the_gradient(derived):
 
 @pytest.mark.parametrize("name", ["every event, exact", "every event, diffrax"])
 def test_a_direction_forward_is_the_rows_times_it(name):
-    derived = Derived(name)
+    derived = DERIVED(name)
     direction = np.random.default_rng(2).normal(size=len(derived.x))
     want = np.asarray(derived.rows(derived.x)) @ direction
     # The same derivative in another order of summation.

@@ -80,8 +80,8 @@ class Regimen(eqx.Module):
 
         **Parameters**: `into`, a state's name or number (1 is the first); ``rate="modelled"`` and
         ``duration="modelled"`` leave it to the model's route (RATE -1, -2); `every` and `additional` repeat it (II,
-        ADDL); `steady_state` is SS; `reset` empties the body first (EVID 4). **Raises** `ValueError` where these
-        contradict each other.
+        ADDL); `steady_state` is SS; `reset` empties the body first (EVID 4).
+        **Raises** `ValueError` where these contradict each other.
         """
         if rate is not None and duration is not None:
             raise ValueError("give an infusion's rate or its duration, not both")
@@ -130,8 +130,10 @@ class Regimen(eqx.Module):
         """Both, as one regimen. At equal times the left one's records come first."""
         last = 1 + max((k.order for k in self.kinds), default=-1)
         moved = tuple(dataclasses.replace(k, order=k.order + last) for k in other.kinds)
-        joined = (jnp.concatenate([a, b]) for a, b in zip(self._arrays(), other._arrays(), strict=True))
-        return Regimen(*joined, self.kinds + moved)
+        time, amount, rate, interval = (
+            jnp.concatenate([a, b]) for a, b in zip(self._arrays(), other._arrays(), strict=True)
+        )
+        return Regimen(time, amount, rate, interval, self.kinds + moved)
 
     def _arrays(self) -> tuple[Any, Any, Any, Any]:
         return self.time, self.amount, self.rate, self.interval
@@ -160,7 +162,7 @@ class Regimen(eqx.Module):
                 evid, into, mode, additional, steady_state, range(n) if order is None else order, strict=True
             )
         )
-        self = Regimen(*columns, kinds)
+        self = Regimen(columns[0], columns[1], columns[2], columns[3], kinds)
         self._check()
         return self
 

@@ -165,7 +165,7 @@ Real = Annotated[Scalar, Unit("1"), Bounds(-math.inf, math.inf)]
 # ------------------------------------------------------------------------------------------------ reading annotations
 
 
-def annotations(cls: type) -> dict[str, Any]:
+def annotated_fields(cls: type) -> dict[str, Any]:
     """The annotated fields of a module class, resolved, without class variables and static fields."""
     hints = typing.get_type_hints(cls, include_extras=True)
     fields = {f.name: f for f in dataclasses.fields(cls)}
@@ -189,7 +189,7 @@ def declared(tree: eqx.Module) -> dict[str, tuple[Unit | None, Bounds]]:
 
     def visit(node: Any, hint: Any, path: str) -> None:
         if dataclasses.is_dataclass(node):
-            for name, inner in annotations(type(node)).items():
+            for name, inner in annotated_fields(type(node)).items():
                 visit(getattr(node, name), inner, f"{path}.{name}" if path else name)
         elif isinstance(node, dict):
             args = typing.get_args(hint)
@@ -274,7 +274,7 @@ def _rule(eqn: Any, units: list[Unit | None], values: list[Any]) -> list[Unit | 
         exponent = params["y"] if name == "integer_pow" else powers[name]
         return [_ANY if units[0] is None else units[0] ** exponent]
     if name == "pow":
-        if values[1] is not None and units[0] is not _ANY:
+        if values[1] is not None and units[0] is not None:
             return [units[0] ** _Rational(float(values[1])).limit_denominator(1000)]
         _agree("power", [*units, DIMENSIONLESS])
         return [DIMENSIONLESS]

@@ -48,9 +48,10 @@ def fit(
     `BFGS()`; `priors`, name -> distribution, which makes it maximum a posteriori; `backend`, None for the automatic
     choice; `starts`, how many starting points (the first is the population's own, others are normal about it with
     standard deviation `spread` in logarithms, drawn by `seed`), the best end of which is kept; `covariance`, compute
-    standard errors; `progress`, called after each iteration. **Returns** a `Fit`. **Raises** `ValueError` for names,
-    outputs or covariates that are not there, a method without random effects to work on, a prior of a fixed
-    parameter; `RuntimeError` naming subjects whose solve fails at the starting values.
+    standard errors; `progress`, called after each iteration.
+    **Returns** a `Fit`.
+    **Raises** `ValueError` for names, outputs or covariates that are not there, a method without random effects to
+    work on, a prior of a fixed parameter; `RuntimeError` naming subjects whose solve fails at the starting values.
     """
     trial = TrialData((data,), f"subject {data.id}") if isinstance(data, Subject) else data
     method = method or (FOCEI() if population.etas else NaivePooled())

@@ -138,9 +138,9 @@ def terms(
     """The data term of one subject at predictions `f` `(samples,)`.
 
     **Parameters**: `variance_at`, predictions at which the residual variance is taken instead (FOCE: those at eta =
-    0), which also leaves the variance's own information out; None for interaction (FOCEI). **Reference**: Wang 2007,
-    J Pharmacokinet Pharmacodyn 34:575, doi:10.1007/s10928-007-9060-6; censoring: method M3 of Beal 2001, J
-    Pharmacokinet Pharmacodyn 28:481, doi:10.1023/A:1012299115260.
+    0), which also leaves the variance's own information out; None for interaction (FOCEI).
+    **Reference**: Wang 2007, J Pharmacokinet Pharmacodyn 34:575, doi:10.1007/s10928-007-9060-6; censoring: method M3
+    of Beal 2001, J Pharmacokinet Pharmacodyn 28:481, doi:10.1023/A:1012299115260.
     """
     m = moments(errors, outputs, o, f)
     mean, slope, variance, variance_slope = m.mean, m.slope, m.variance, m.variance_slope

@@ -105,9 +105,9 @@ class FOCEI(AbstractMethod):
     """First-order conditional estimation with interaction: linearised at each subject's own eta-hat.
 
     **Parameters**: `max_inner`, turns of the search for eta-hat; `tolerance`, expected decrease of the objective at
-    which it ends. **Reference**: Lindstrom & Bates 1990, doi:10.2307/2532087; Wang 2007,
-    doi:10.1007/s10928-007-9060-6; gradient through eta-hat: Almquist, Leander & Jirstrand 2015,
-    doi:10.1007/s10928-015-9409-1.
+    which it ends.
+    **Reference**: Lindstrom & Bates 1990, doi:10.2307/2532087; Wang 2007, doi:10.1007/s10928-007-9060-6; gradient
+    through eta-hat: Almquist, Leander & Jirstrand 2015, doi:10.1007/s10928-015-9409-1.
     """
 
     max_inner: int = eqx.field(static=True, default=60)

@@ -157,8 +157,8 @@ class Fit:
             elif self.uncertainty.condition_number > 1e3:
                 a, b = self._closest_pair()
                 found.append(
-                    f"Ill-conditioned (condition number {self.uncertainty.condition_number:.0f}): {a} and {b} are hard to "
-                    "tell apart."
+                    f"Ill-conditioned (condition number {self.uncertainty.condition_number:.0f}): {a} and {b} are hard "
+                    "to tell apart."
                 )
         if len(self.ends) > 1 and self.ends[-1] - self.ends[0] > 0.1:
             found.append(
@@ -219,7 +219,7 @@ class Fit:
         return {
             "method": self.method.name, "backend": type(self.backend).__name__, "objective": self.objective,
             "aic": self.aic, "bic": self.bic, "theta": self.theta, "estimated": list(self.estimated),
-            "table": json.loads(self.table.reset_index().to_json(orient="records", double_precision=15)),
+            "table": json.loads(self.table.reset_index().to_json(orient="records", double_precision=15) or "[]"),
             "ids": list(self.trial.ids), "etas": list(self.population.etas), "eta": self.eta.tolist(),
             "by_subject": self.by_subject.tolist(), "gradient": self.gradient.tolist(),
             "settled": self.settled.tolist(),

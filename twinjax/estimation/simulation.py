@@ -18,7 +18,6 @@ from twinjax.observation import BELOW, QUANTIFIED, Measurements
 from twinjax.population.cohort import covariate_table, individuals, subjects
 from twinjax.population.population import Population
 from twinjax.population.subject import Subject, TrialData
-from twinjax.solve.compiling import compiled
 from twinjax.solve.problem import AbstractBackend
 from twinjax.solve.simulate import choose, pose
 
@@ -103,7 +102,7 @@ def design_of(population: Population, trial: TrialData) -> Design:
     return Design(pose(subjects(population, trial)), observed, covariate_table(population, trial))
 
 
-@compiled
+@eqx.filter_jit
 def _draw(population: Population, backend: AbstractBackend, design: Design, root: Any, replicates: Any) -> Any:
     """Simulated measurements `(replicates, subjects, samples)`: the replicates are folded into the patient axis."""
     many, (people, samples), etas = replicates.shape[0], design.observed.there.shape, len(population.etas)
@@ -135,7 +134,7 @@ def _predict(population: Population, backend: AbstractBackend, design: Design, e
     return jax.vmap(select)(solution.output, design.observed.output), solution.result == 0
 
 
-@compiled
+@eqx.filter_jit
 def typical_predictions(population: Population, backend: AbstractBackend, design: Design) -> Any:
     """Predictions at eta = 0, `(subjects, samples)`."""
     return _predict(population, backend, design, jnp.zeros((design.problem.patients, len(population.etas))))[0]

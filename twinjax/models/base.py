@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from twinjax.naming import names
-from twinjax.units import Scalar, Unit, UnitError, annotations, declared, interpret, one_scale
+from twinjax.units import Scalar, Unit, UnitError, annotated_fields, declared, interpret, one_scale
 
 
 def _inexact(tree: Any) -> Any:
@@ -178,7 +178,7 @@ def _module_class(hint: Any) -> type | None:
 
 @functools.cache
 def _field_classes(cls: type) -> tuple[tuple[str, type | None], ...]:
-    return tuple((n, _module_class(h)) for n, h in annotations(cls).items())
+    return tuple((n, _module_class(h)) for n, h in annotated_fields(cls).items())
 
 
 def zeros(cls: type, like: Any = None) -> Any:
@@ -240,8 +240,9 @@ def check_units(model: AbstractModel) -> dict[str, str]:
     one_scale({**parameters, **{f"State.{n}": x for n, x in state.items()}, "time": cls.time_unit})
     one_scale({**parameters, **{f"{c.__name__}.{n}": unit for (c, n), unit in constants.items()}})
     for name in set(inputs) & set(state):
-        rate = state[name] / cls.time_unit if state[name] else None
-        if inputs[name] not in (None, rate, state[name]):
+        own = state[name]
+        rate = None if own is None else own / cls.time_unit
+        if inputs[name] not in (None, rate, own):
             raise UnitError(f"{cls.__name__}.Input: {name} is declared in {inputs[name]} but enters in {rate}")
         inputs[name] = rate  # organs plugged in give their rates in the State's own classes
 

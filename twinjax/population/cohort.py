@@ -53,7 +53,8 @@ def cohort(
 
     **Parameters**: `patients`, how many; `covariates`, for each name a constant or a distribution, or a trial whose
     subjects' covariates are resampled whole (which keeps their correlations); `first`, index of the first patient,
-    for drawing in parts. **Raises** `ValueError` for a covariate that the population needs and is not given.
+    for drawing in parts.
+    **Raises** `ValueError` for a covariate that the population needs and is not given.
     """
     if patients < 1:
         raise ValueError(f"a cohort has at least one patient, not {patients}")

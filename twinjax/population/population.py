@@ -90,9 +90,9 @@ class Population(eqx.Module):
             self.effects[full] = (given,) if isinstance(given, AbstractEffect) else tuple(given)
         outputs = output_names(model)
         if isinstance(residual, AbstractResidual):
-            if len(outputs) > 1:
+            if len(outputs) != 1:
                 raise ValueError(f"the model has outputs {', '.join(outputs)}: give residual as {{output: error}}")
-            residual = {outputs[0]: residual}
+            residual = dict.fromkeys(outputs, residual)
         self.residuals = {resolve(n, outputs, "output"): r for n, r in (residual or {}).items()}
 
         theta, constant = dict(base), set()
@@ -129,8 +129,8 @@ class Population(eqx.Module):
         for name, b in self.bounds:
             if name not in self.fixed and not b.lower < float(theta[name]) < b.upper:
                 raise ValueError(
-                    f"parameter {name} is {float(theta[name]):g}; it is estimated between {b.lower:g} and {b.upper:g}, so "
-                    "start inside"
+                    f"parameter {name} is {float(theta[name]):g}; it is estimated between {b.lower:g} and {b.upper:g}, "
+                    "so start inside"
                 )
 
     # ---------------------------------------------------------------------------------------------------- reading
@@ -147,7 +147,8 @@ class Population(eqx.Module):
 
     def with_theta(self, theta: Theta) -> Population:
         """The same population with other values, by name."""
-        return eqx.tree_at(lambda p: p.theta, self, bind(self.theta, dict(theta)))
+        arrays = {n: jnp.asarray(v, float) for n, v in theta.items()}  # a Python number would be compiled in
+        return eqx.tree_at(lambda p: p.theta, self, bind(self.theta, arrays))
 
     def individual(self, theta: Theta, eta: Any, covariates: Mapping[str, Any]) -> AbstractModel:
         """One person's model: `eta` `(etas,)`, covariates by name."""

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from twinjax.models.base import AbstractModel, state_names
 from twinjax.solve.events import Steady, as_input, field, ravel, timeline, undeclared, unravel
 from twinjax.solve.linearity import nonlinearity
-from twinjax.solve.matrix import expm
+from twinjax.solve.matrix import expm, product
 from twinjax.solve.problem import NOT_FINITE, OK, AbstractBackend, Problem, Solution
 from twinjax.solve.sensitivity import PATIENTS
 
@@ -78,7 +78,7 @@ def _solve_one(p: Problem) -> Solution:
 
     def walk(y: Any, point: Any) -> tuple[Any, Any]:
         move, keep, jump = point
-        reached = (move @ jnp.append(y, 1.0))[:n]
+        reached = product(move, jnp.append(y, 1.0)[:, None])[:n, 0]
         return keep * reached + jump, reached
 
     start = ravel(jax.tree.map(lambda x: x[0], p.model).initial())

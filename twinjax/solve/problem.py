@@ -162,8 +162,9 @@ def build(
     each; `time`, `(samples,)` for all or `(patients, samples)`, sorted or not; `order` likewise (default: after every
     record of the same time); `switch_time` and `switch_order` `(patients, segments - 1)`, infinite for a switch that
     never comes; `overlap`, how many infusions of a steady-state regimen may run at once (default: from the data, at
-    least 2). **Raises** `ValueError` for a dose into a compartment that is not there, shapes that do not agree, and a
-    time that is not finite.
+    least 2).
+    **Raises** `ValueError` for a dose into a compartment that is not there, shapes that do not agree, and a time that
+    is not finite.
     """
     time = jnp.atleast_1d(jnp.asarray(time, jnp.result_type(float)))
     if time.ndim > 2:

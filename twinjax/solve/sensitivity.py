@@ -29,8 +29,8 @@ def forward_sensitivities(one: Callable[..., tuple[Any, Any]], order: int) -> Ca
     """The batched form of `one`, differentiable `order` times in any mode.
 
     **Parameters**: `one(*leaves)`, for a single patient, returns a pytree of real arrays and auxiliary results
-    without a derivative; the function returned takes leaves with a leading patient axis. **Raises** `TypeError` where
-    more than `order` derivatives in reverse mode are asked for (by JAX).
+    without a derivative; the function returned takes leaves with a leading patient axis.
+    **Raises** `TypeError` where more than `order` derivatives in reverse mode are asked for (by JAX).
     """
 
     @jax.custom_jvp

@@ -71,9 +71,10 @@ def simulate(
     `(patients, samples)`, in any order, in the model's time unit (default: the patients' own). A sample at the time
     of a dose is taken after it, except where a trial's own records say otherwise. The model's `initial` state holds
     at the first dose or sample, whichever is earlier. `backend`, None for the automatic choice (`choose`); `throw`,
-    raise if any patient fails rather than return its result code. **Returns** a `Solution` whose leaves have a
-    leading patient axis. **Raises** `ValueError` for a dose into an unknown compartment, times that are not finite,
-    and a backend that cannot serve; with `throw`, `RuntimeError` naming the patients that failed.
+    raise if any patient fails rather than return its result code.
+    **Returns** a `Solution` whose leaves have a leading patient axis.
+    **Raises** `ValueError` for a dose into an unknown compartment, times that are not finite, and a backend that
+    cannot serve; with `throw`, `RuntimeError` naming the patients that failed.
     """
     problem = pose(who, regimen, times)
     solution = _solve(choose(problem, backend), problem)
