@@ -27,6 +27,7 @@ from twinjax import (
     fit,
 )
 from twinjax.datasets import theophylline
+from twinjax.estimation import predictive_check as module
 from twinjax.estimation import simulation
 from twinjax.estimation.diagnostics import curves, diagnose, etas, time_after_dose
 from twinjax.estimation.fit import Engine
