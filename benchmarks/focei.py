@@ -39,7 +39,9 @@ s <- sapply(1:5, function(i) system.time(f())[["elapsed"]]); cat(median(s), as.n
 def line(**found: object) -> None:
     versions = {n: importlib.metadata.version(n) for n in ("jax", "diffrax", "twinjax")}
     device = str(jax.devices()[0].device_kind)
-    print(json.dumps({"benchmark": "focei", "device": device, "python": platform.python_version(), **versions, **found}))
+    print(
+        json.dumps({"benchmark": "focei", "device": device, "python": platform.python_version(), **versions, **found})
+    )
 
 
 def main() -> None:

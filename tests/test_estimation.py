@@ -243,6 +243,16 @@ def test_optax_and_bfgs_end_at_the_same_optimum():
     assert found[1] == pytest.approx(found[0], abs=1e-3)
 
 
+def test_starts_under_vmap_end_where_they_do_one_by_one():
+    alone = tj.Population(OneCompartmentOral(ka=1.5, cl=2.8, v=32.0), residual=tj.Additive(1.0))
+    data = theophylline()
+    loop = tj.fit(alone, data, starts=3, spread=0.3, seed=2, covariance=False)
+    at_once = tj.fit(alone, data, starts=3, spread=0.3, seed=2, optimiser=tj.Vmapped(), covariance=False)
+    assert len(at_once.ends) == 3
+    np.testing.assert_allclose(at_once.ends, loop.ends, atol=1e-3)
+    assert at_once.objective == pytest.approx(loop.objective, abs=1e-5)
+
+
 def test_many_starts_keep_the_best_and_are_reproducible():
     alone = tj.Population(OneCompartmentOral(ka=1.5, cl=2.8, v=32.0), residual=tj.Additive(1.0))
     runs = [tj.fit(alone, theophylline(), starts=4, spread=1.0, seed=2, covariance=False) for _ in range(2)]

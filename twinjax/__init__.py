@@ -43,7 +43,7 @@ _HOMES = {
     "twinjax.estimation.fit": ("fit",),
     "twinjax.estimation.result": ("Fit",),
     "twinjax.estimation.mixed": ("FO", "FOCE", "FOCEI", "NaivePooled"),
-    "twinjax.estimation.optimisers": ("BFGS", "Optax"),
+    "twinjax.estimation.optimisers": ("BFGS", "Optax", "Vmapped"),
     "twinjax.io.nonmem": ("read_nonmem",),
 }  # fmt: skip
 _WHERE = {name: home for home, names in _HOMES.items() for name in names}
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from twinjax.dosing import Regimen
     from twinjax.estimation.fit import fit
     from twinjax.estimation.mixed import FO, FOCE, FOCEI, NaivePooled
-    from twinjax.estimation.optimisers import BFGS, Optax
+    from twinjax.estimation.optimisers import BFGS, Optax, Vmapped
     from twinjax.estimation.result import Fit
     from twinjax.io.nonmem import read_nonmem
     from twinjax.observation import (

@@ -109,18 +109,11 @@ class _Watched(AbstractOptimiser):
     """Another optimiser, every point of which the search sees."""
 
     inner: AbstractOptimiser
-    search: Any = eqx.field(static=True)
+    seen_by: Any = eqx.field(static=True)
 
     def minimise(self, objective: Objective, x: np.ndarray, watch: Watch) -> np.ndarray:
         """As the inner one."""
-        search = self.search
-
-        def timed(x: np.ndarray) -> tuple[float, np.ndarray]:
-            began = time.perf_counter()
-            found = objective(x)
-            search.evaluations += 1
-            search.evaluating += time.perf_counter() - began
-            return found
+        search = self.seen_by
 
         def seen(count: int, x: np.ndarray, f: float, g: np.ndarray) -> None:
             if search.best is None or f < search.best[0]:
@@ -128,9 +121,30 @@ class _Watched(AbstractOptimiser):
             watch(count, x, f, g)
 
         try:
-            return self.inner.minimise(timed, x, seen)
+            return self.inner.minimise(_Timed(objective, search), x, seen)
         finally:
             search.ended += 1
+
+
+class _Timed:
+    """An objective whose evaluations a search counts and times."""
+
+    def __init__(self, objective: Objective, search: Any) -> None:
+        self.objective, self.seen_by = objective, search
+
+    def __call__(self, x: np.ndarray, /) -> tuple[float, np.ndarray]:
+        began = time.perf_counter()
+        found = self.objective(x)
+        self.seen_by.evaluations += 1
+        self.seen_by.evaluating += time.perf_counter() - began
+        return found
+
+    @property
+    def traced(self) -> Any:
+        return self.objective.traced
+
+    def restart(self) -> None:
+        self.objective.restart()
 
 
 def in_chunks(

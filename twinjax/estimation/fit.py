@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from twinjax.estimation.likelihood import observations
 from twinjax.estimation.mixed import FOCEI, AbstractMethod, Evaluation, NaivePooled
-from twinjax.estimation.optimisers import BFGS, AbstractOptimiser
+from twinjax.estimation.optimisers import BFGS, AbstractOptimiser, Watch
 from twinjax.estimation.prediction import Design, Predictor
 from twinjax.estimation.result import Fit, Iteration
 from twinjax.estimation.transform import Transform, scatter
@@ -72,21 +73,17 @@ def fit(
     history: list[Iteration] = []
     ends: list[tuple[float, np.ndarray]] = []
     optimiser = optimiser or BFGS()
-    for index, x in enumerate(scatter(start, spread, starts, seed)):
-        engine.restart()
 
-        def watch(count: int, x: np.ndarray, f: float, g: np.ndarray, index: int = index) -> None:
+    def watched(index: int) -> Watch:
+        def watch(count: int, x: np.ndarray, f: float, g: np.ndarray) -> None:
             step = Iteration(index, count, float(f), float(np.max(np.abs(g))), time.perf_counter() - began)
             history.append(step)
             if progress is not None:
                 progress(step)
 
-        try:
-            end = optimiser.minimise(engine, x, watch)
-        except FloatingPointError:
-            if index == 0:
-                raise
-            continue
+        return watch
+
+    for _, end in optimiser.search(engine, scatter(start, spread, starts, seed), watched):
         ends.append((engine(end)[0], end))
     objective, x = min(ends, key=lambda e: e[0])
     evaluation = engine.evaluate(x)
@@ -172,6 +169,11 @@ class Engine:
             jnp.sum(found.gradient, axis=0)
         ) + prior[1]
 
+    @property
+    def traced(self) -> Callable[[Any], tuple[Any, Any]]:
+        """The same inside a compiled program, etas searched from zero."""
+        return eqx.Partial(_traced, self.method, self.predictor, self.design, self.priors, jnp.zeros_like(self.eta))
+
     def _prior(self, x: Any) -> tuple[float, np.ndarray]:
         if not self.priors:
             return 0.0, np.zeros(len(x))
@@ -193,6 +195,12 @@ class Engine:
 @compiled
 def _evaluate(method: AbstractMethod, predictor: Predictor, design: Design, x: Any, eta: Any) -> Evaluation:
     return method.evaluate(predictor, design, x, eta)
+
+
+def _traced(method: Any, predictor: Predictor, design: Design, priors: Any, eta: Any, x: Any) -> tuple[Any, Any]:
+    found = method.evaluate(predictor, design, x, eta)
+    f, g = _prior(priors, predictor.transform, predictor.population.theta, x)
+    return jnp.sum(found.objective) + f, jnp.sum(found.gradient, axis=0) + g
 
 
 @compiled

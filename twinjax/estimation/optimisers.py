@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optimistix
 import scipy.optimize
 
-Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
-"""From a vector to the objective and its gradient; +inf where it cannot be evaluated."""
 Watch = Callable[[int, np.ndarray, float, np.ndarray], None]
 """Called after each iteration with its number, the vector, the objective and the gradient."""
+
+
+class Objective(Protocol):
+    """From a vector to a number and its gradient, +inf where it cannot be evaluated."""
+
+    def __call__(self, x: np.ndarray, /) -> tuple[float, np.ndarray]:
+        """Objective and gradient."""
+        ...
+
+    @property
+    def traced(self) -> Callable[[Any], tuple[Any, Any]]:
+        """The same, inside a compiled program."""
+        ...
+
+    def restart(self) -> None:
+        """Forget what earlier calls found, so that a start does not depend on the one before."""
+        ...
 
 
 class AbstractOptimiser(eqx.Module):
@@ -23,7 +40,19 @@ class AbstractOptimiser(eqx.Module):
 
     @abc.abstractmethod
     def minimise(self, objective: Objective, x: np.ndarray, watch: Watch) -> np.ndarray:
-        """The vector where it stopped."""
+        """The vector where it stopped. **Raises** `FloatingPointError` where it cannot even start."""
+
+    def search(
+        self, objective: Objective, starts: np.ndarray, watch: Callable[[int], Watch]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Which start ended where, one after the other; a start other than the first that cannot begin is left out."""
+        for index, x in enumerate(starts):
+            objective.restart()
+            try:
+                yield index, self.minimise(objective, x, watch(index))
+            except FloatingPointError:
+                if index == 0:
+                    raise
 
 
 class BFGS(AbstractOptimiser):
@@ -97,3 +126,50 @@ class Optax(AbstractOptimiser):
             move, state = method.update(jnp.asarray(g), state, jnp.asarray(x))
             x = np.asarray(optax.apply_updates(jnp.asarray(x), move))
         return best_x
+
+
+class Vmapped(AbstractOptimiser):
+    """All starts at once: an optimistix minimiser under `vmap`, compiled as a whole.
+
+    For one patient or pooled data, whose objectives are quick; it shows no progress.
+
+    **Parameters**: `solver`, an optimistix minimiser; `max_steps` of each start.
+    """
+
+    solver: Any = eqx.field(default_factory=lambda: optimistix.BFGS(rtol=1e-8, atol=1e-8))
+    max_steps: int = eqx.field(static=True, default=256)
+
+    def minimise(self, objective: Objective, x: np.ndarray, watch: Watch) -> np.ndarray:
+        """One start."""
+        return self._ends(objective, x[None])[0]
+
+    def search(
+        self, objective: Objective, starts: np.ndarray, watch: Callable[[int], Watch]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """All of them at once."""
+        for index, end in enumerate(self._ends(objective, starts)):
+            objective.restart()
+            f, g = objective(end)
+            if np.isfinite(f):
+                watch(index)(1, end, f, g)
+                yield index, end
+
+    def _ends(self, objective: Objective, starts: np.ndarray) -> np.ndarray:
+        return np.asarray(_minimise_all(self.solver, self.max_steps, objective.traced, jnp.asarray(starts)))
+
+
+@eqx.filter_jit
+def _minimise_all(solver: Any, max_steps: int, traced: Callable[[Any], tuple[Any, Any]], starts: Any) -> Any:
+    @jax.custom_jvp
+    def value(x: Any) -> Any:
+        return traced(x)[0]
+
+    @value.defjvp
+    def rule(primals: Any, tangents: Any) -> Any:
+        f, g = traced(primals[0])
+        return f, jnp.dot(g, tangents[0])
+
+    def one(x: Any) -> Any:
+        return optimistix.minimise(lambda x, _: value(x), solver, x, max_steps=max_steps, throw=False).value
+
+    return jax.vmap(one)(starts)

@@ -270,8 +270,8 @@ class _Loop:
         total = sum(relative[i] for i in range(n)) if n <= _WRITTEN_OUT else jnp.sum(relative)
         ratio = jax.lax.stop_gradient(jnp.sqrt(total / n))
         accepted = nothing | (ratio <= 1.0)
-        exponent = 1.0 / self.solver.error_order(term)
-        factor = 0.9 * jnp.exp(-exponent * jnp.log(jnp.maximum(ratio, 1e-10)))
+        order: Any = self.solver.error_order(term)
+        factor = 0.9 * jnp.exp(-jnp.log(jnp.maximum(ratio, 1e-10)) / order)
         factor = jnp.where(jnp.isfinite(ratio), jnp.clip(factor, 0.2, 10.0), 0.2)
         h = jnp.where(
             accepted, jnp.maximum(factor * tried, jnp.where(landed, c.h, 0.0)), jnp.minimum(factor, 0.9) * tried
