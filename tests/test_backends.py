@@ -54,7 +54,7 @@ class One(AbstractModel):
         central: Amount
 
     def derivative(self, t, y, u):
-        raise NotImplementedError
+        return self.State(u.central)
 
     def output(self, t, y, u):
         return self.Output(y.central)

@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -15,11 +14,6 @@ from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
 from twinjax.solve.problem import OK, build
 from twinjax.units import Amount, AmountRate, Clearance, Concentration, Fraction, Rate, Time, Volume
-
-SHARED = Path(__file__).resolve().parents[1] / "shared"
-FILES = [p / "data/trials/nmtest_events/nmtest.csv.gz" for p in (SHARED, Path("/work/shared"))]
-FILE = next((f for f in FILES if f.exists()), None)
-pytestmark = pytest.mark.skipif(FILE is None, reason="the shared data are not on this machine")
 
 # Five digits are printed, so the reference itself is good to 5e-5 relative; 1e-4 allows for that and for NONMEM's own
 # integration. 1e-6 absolute (ng/mL) covers predictions that have decayed to nothing.
@@ -62,10 +56,10 @@ class Advan2(AbstractModel):
         return cls(1.5, 1.1, 20.0, 0.0, 1.0, 10.0, 2.0)
 
 
-def read():
+def read(shared_data):
     """The records of every scenario, in file order."""
     rows = {}
-    with gzip.open(FILE, "rt") as file:
+    with gzip.open(shared_data / "trials/nmtest_events/nmtest.csv.gz", "rt") as file:
         for row in csv.DictReader(file):
             rows.setdefault(row["id"], []).append(row)
     return rows
@@ -98,9 +92,9 @@ def changes(records):
 
 
 @pytest.fixture(scope="module")
-def solved():
+def solved(shared_data):
     """Predictions and result codes of all scenarios by backend, and the reference predictions."""
-    rows = list(read().values())
+    rows = list(read(shared_data).values())
     observed = [[(n, r) for n, r in enumerate(records) if r["evid"] == "0"] for records in rows]
     switches = [changes(records) for records in rows]
     segments = 1 + max(len(at) for at, _ in switches)
@@ -128,8 +122,8 @@ def solved():
     return found, reference
 
 
-def test_all_scenarios_are_there():
-    assert list(read()) == SCENARIOS
+def test_all_scenarios_are_there(shared_data):
+    assert list(read(shared_data)) == SCENARIOS
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
