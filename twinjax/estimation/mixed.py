@@ -8,7 +8,7 @@ of the objective is exact. The covariance step differences that gradient.
 from __future__ import annotations
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -36,6 +36,9 @@ class Evaluation(eqx.Module):
 
 class AbstractMethod(eqx.Module):
     """A way to say how far a population is from the data: an objective function with its exact gradient."""
+
+    conditional: ClassVar[bool] = False
+    """Whether it finds each subject's eta-hat."""
 
     @property
     def name(self) -> str:
@@ -110,6 +113,7 @@ class FOCEI(AbstractMethod):
     through eta-hat: Almquist, Leander & Jirstrand 2015, doi:10.1007/s10928-015-9409-1.
     """
 
+    conditional: ClassVar[bool] = True
     max_inner: int = eqx.field(static=True, default=60)
     tolerance: float = eqx.field(static=True, default=1e-10)
 

@@ -102,7 +102,7 @@ class Fit:
         """Eta shrinkage in %, 100 (1 - sd(eta-hat) / omega), by random effect. **Reference**: Savic & Karlsson 2009,
         doi:10.1208/s12248-009-9133-0.
         """
-        if len(self.trial) < 2:
+        if len(self.trial) < 2 or not self.method.conditional:
             return {}
         sd = self.eta.std(axis=0, ddof=1)
         return {n: 100 * (1 - s / self.theta[f"omega.{n}"]) for n, s in zip(self.population.etas, sd, strict=True)}

@@ -54,7 +54,7 @@ def _percentiles(ax: Axes, table: pd.DataFrame, interval: float) -> None:
     quantiles = np.unique(table["quantile"].to_numpy(float))
     central = float(quantiles[np.argmin(np.abs(quantiles - 0.5))])
     outer = " and ".join(f"{100 * q:g}th" for q in quantiles if q != central)
-    width = f"{100 * interval:g} % interval of the simulated"
+    width = f"{100 * interval:g} % interval"
     named: set[bool] = set()
     for q in sorted(quantiles, key=lambda q: q != central):
         own, middle = table.loc[table["quantile"] == q].sort_values("time"), q == central
@@ -63,7 +63,7 @@ def _percentiles(ax: Axes, table: pd.DataFrame, interval: float) -> None:
         first = middle not in named
         named.add(middle)
         ax.fill_between(own["time"], own["lower"], own["upper"], color=colour, alpha=0.2, lw=0,
-                        label=f"{width} {which}" if first else None)  # fmt: skip
+                        label=f"simulated {which} ({width})" if first else None)  # fmt: skip
         ax.plot(own["time"], own["observed"], color=colour, lw=1.5, ls="-" if middle else (0, (5, 2)),
                 marker="o", markersize=3.0, label=f"observed {which}" if first else None)  # fmt: skip
 
