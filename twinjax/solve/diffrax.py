@@ -251,9 +251,8 @@ class _Loop:
         nothing = stopped <= t
         reach = c.h if spread is None else jnp.minimum(c.h, jax.lax.stop_gradient(spread.longest(t)))
         landed = t + reach >= stopped - 1e-12 * jnp.abs(stopped)
-        until = jnp.where(
-            landed, barrier, c.t + reach
-        )  # an event due now makes a step of no length, but with a derivative
+        # An event that is due now makes a step of no length, but with a derivative.
+        until = jnp.where(landed, barrier, c.t + reach)
         term, args = self.term(spread), (model, inputs)
         # An empty step has nothing to interpolate; give it a length so that 0/0 meets no gradient.
         reached = jnp.where(nothing, c.t + 1.0, until)
