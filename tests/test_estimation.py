@@ -330,3 +330,37 @@ def test_fit_saves_and_loads(theo_fit, tmp_path):
         tj.Fit.load(
             file, THEOPHYLLINE, tj.TrialData(theophylline().subjects[:3]), method=tj.FOCEI(), backend=tj.Exact()
         )
+
+
+# ----------------------------------------------------------------------------------------- covariates that change in time
+
+
+def test_covariates_that_change_in_time():
+    """Two segments of equal covariates are one; unequal ones have an exact gradient."""
+    population = tj.Population(
+        OneCompartment(cl=3.0, v=30.0),
+        variability={"cl": 0.3, "v": 0.2},
+        covariates={"cl": tj.Power("crcl", 90.0, 0.7)},
+        residual=tj.Proportional(0.2),
+    )
+    times, values = np.array([1.0, 6.0, 12.0, 18.0, 30.0]), np.array([3.1, 2.0, 1.4, 0.9, 0.5])
+    measured = tj.Measurements.of(times, values, order=np.arange(1, 6))
+
+    def trial(*crcl):
+        people = []
+        for i, scale in enumerate((1.0, 1.3)):
+            own = np.array(crcl) if len(crcl) > 1 else crcl[0]
+            more = {"switch_time": np.array([12.0]), "switch_order": np.array([3.5])} if len(crcl) > 1 else {}
+            people.append(tj.Subject(str(i), tj.Regimen.dose(100.0 * scale), measured, {"crcl": own}, **more))
+        return tj.TrialData(tuple(people))
+
+    engines = [
+        Engine.of(population, t, tj.FOCEI(), {}, tj.Exact())
+        for t in (trial(80.0), trial(80.0, 80.0), trial(100.0, 40.0))
+    ]
+    x = np.asarray(engines[0].predictor.transform.pack(population.theta))
+    constant, equal, changing = (e(x) for e in engines)
+    assert equal[0] == pytest.approx(constant[0], rel=1e-9)  # rounding, and eta-hat to its tolerance
+    np.testing.assert_allclose(equal[1], constant[1], rtol=1e-6, atol=1e-6)
+    assert abs(changing[0] - constant[0]) > 0.1
+    assert gradient_errors(engines[2], x).max() < 1e-5
