@@ -45,8 +45,10 @@ class Regimen(eqx.Module):
     earlier records still had to give (additional and lagged doses); so does SS = 1, which then sets the steady state.
     SS = 2 adds the steady state to what is there. With a lag the steady state is that of the lagged doses at the
     record's time. Additional doses of a steady-state or reset-and-dose record are ordinary doses. AMT = 0 with SS = 1
-    and RATE > 0 is a constant infusion since long ago that ends at the record. (NONMEM Users Guide Part VI, chapter
-    V.)
+    and RATE > 0 is a constant infusion since long ago that ends at the record.
+
+    **Reference**: NONMEM Users Guide Part VI, chapter V; NONMEM 7.4.3's predictions of 26 scenarios, in the tests.
+    That a reset cancels as SS = 1 does is our reading: no scenario at hand decides it.
     """
 
     time: Any

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from twinjax.estimation.likelihood import observations
-from twinjax.estimation.mixed import FOCEI, AbstractMethod, Evaluation, NaivePooled
+from twinjax.estimation.mixed import FO, FOCEI, AbstractMethod, Evaluation, NaivePooled
 from twinjax.estimation.optimisers import BFGS, AbstractOptimiser, Watch
 from twinjax.estimation.prediction import Design, Predictor
 from twinjax.estimation.result import Fit, Iteration
@@ -118,9 +118,14 @@ class Engine:
     """One compiled objective of one population and trial, reused for search, covariance and diagnostics."""
 
     def __init__(
-        self, method: AbstractMethod, predictor: Predictor, design: Design, priors: Mapping[str, AbstractDistribution]
+        self,
+        method: AbstractMethod,
+        predictor: Predictor,
+        design: Design,
+        priors: Mapping[str, AbstractDistribution],
+        ids: tuple[str, ...],
     ):
-        self.method, self.predictor, self.design, self.priors = method, predictor, design, dict(priors)
+        self.method, self.predictor, self.design, self.priors, self.ids = method, predictor, design, dict(priors), ids
         self.restart()
 
     @staticmethod
@@ -131,7 +136,7 @@ class Engine:
         """For a population, a trial and a method; chooses the backend and the directions of differentiation."""
         transform = Transform.of(population)
         observed = observations(population, trial)
-        if isinstance(method, NaivePooled) is False and method.name == "FO" and bool(jnp.any(observed.censored != 0)):
+        if isinstance(method, FO) and observed.censoring:
             raise ValueError("FO has no likelihood for censored values; use FOCEI")
         problem = pose(subjects(population, trial))
         backend = choose(problem, backend)
@@ -140,11 +145,7 @@ class Engine:
         for name in named:
             if name not in transform.reported:
                 raise ValueError(f"there is a prior on {name}, which is not estimated")
-        engine = Engine(method, Predictor.of(population, transform, backend, design), design, named)
-        engine.ids = trial.ids
-        return engine
-
-    ids: tuple[str, ...] = ()
+        return Engine(method, Predictor.of(population, transform, backend, design), design, named, trial.ids)
 
     def restart(self) -> None:
         """Forget the etas found so far, so that a start does not depend on the one before."""

@@ -21,9 +21,8 @@ class EffectCompartment(AbstractModel):
     negative where the drug lowers the response, `ec50` effect-site concentration at half of it (mg/L), `gamma`
     steepness.
     **Assumptions**: the effect site holds a negligible amount of drug.
-    **Reference**: Sheiner et al. 1979, Clin Pharmacol Ther 25:358, doi:10.1002/cpt1979253358. Typical values:
-    remifentanil, spectral edge of the EEG (Hz), Minto et al. 1997, Anesthesiology 86:10,
-    doi:10.1097/00000542-199701000-00004.
+    **Reference**: Sheiner et al. 1979, Clin Pharmacol Ther 25:358, doi:10.1002/cpt1979253358. Typical values are
+    illustrative, of the size of remifentanil's effect on the spectral edge of the EEG (Hz).
     """
 
     ke0: Rate
@@ -59,5 +58,5 @@ class EffectCompartment(AbstractModel):
 
     @classmethod
     def typical(cls):
-        """Remifentanil in an adult of 40 years: spectral edge from 20 Hz down to 5.5 Hz."""
+        """Illustrative values: a spectral edge from 20 Hz down to 5.5 Hz."""
         return cls(ke0=0.595 * 60, e0=20.0, emax=5.5 - 20.0, ec50=0.0131, gamma=2.44)

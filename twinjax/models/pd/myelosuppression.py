@@ -26,8 +26,8 @@ class FribergMyelosuppression(AbstractModel):
     **Assumptions**: three transit compartments; cells proliferate, mature and leave the blood at one rate constant;
     drug effect linear in the concentration (above 1/slope cells are killed); the feedback sees no fewer than 1e-6 of
     the baseline, so that it stays finite.
-    **Reference**: Friberg et al. 2002, J Clin Oncol 20:4713, doi:10.1200/JCO.2002.02.140. Typical values: docetaxel,
-    with its slope of 8.58 L/umol at 0.80788 mg/umol.
+    **Reference**: Friberg et al. 2002, J Clin Oncol 20:4713, doi:10.1200/JCO.2002.02.140. Typical values are
+    illustrative, of the size reported there for docetaxel (0.80788 mg/umol).
     """
 
     circ0: CellCount
@@ -84,5 +84,5 @@ class FribergMyelosuppression(AbstractModel):
 
     @classmethod
     def typical(cls):
-        """Docetaxel."""
+        """Illustrative values of a drug like docetaxel."""
         return cls(circ0=5.05, mtt=88.7, gamma=0.161, slope=8.58 / 0.80788)

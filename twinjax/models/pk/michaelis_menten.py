@@ -20,7 +20,7 @@ class OneCompartmentMichaelisMenten(AbstractModel):
     **Assumptions**: well-stirred; a single saturable path.
     **Reference**: Wagner 1973, J Pharmacokinet Biopharm 1:103, doi:10.1007/BF01059625. Typical values: phenytoin, vmax
     415 mg/day and km 5.7 mg/L, Grasela et al. 1983, Clin Pharmacokinet 8:355, doi:10.2165/00003088-198308040-00006;
-    volume 0.65 L/kg, Winter, Basic Clinical Pharmacokinetics.
+    the volume of 0.65 L/kg is illustrative.
     """
 
     vmax: AmountRate

@@ -18,8 +18,8 @@ class OneCompartment(AbstractModel):
     **Parameters** (scalars): `cl` clearance (L/h), `v` volume of distribution (L).
     **Assumptions**: well-stirred; linear elimination.
     **Reference**: Gabrielsson & Weiner, Pharmacokinetic and Pharmacodynamic Data Analysis; NONMEM ADVAN1 TRANS2.
-    Typical values: phenobarbital, 0.0047 L/h/kg and 0.96 L/kg, Grasela & Donn 1985, Dev Pharmacol Ther 8:374,
-    doi:10.1159/000457062.
+    Typical values: phenobarbital, 0.0047 L/h/kg and 0.984 L/kg, NONMEM 7.5.1 by FOCEI on the data of Grasela & Donn
+    1985 (pharmpy's example ``pheno_real``).
     """
 
     cl: Clearance
@@ -50,7 +50,7 @@ class OneCompartment(AbstractModel):
     @classmethod
     def typical(cls):
         """Phenobarbital in a newborn of 1.5 kg."""
-        return cls(cl=0.0047 * 1.5, v=0.96 * 1.5)
+        return cls(cl=0.0047 * 1.5, v=0.984 * 1.5)
 
 
 class OneCompartmentOral(AbstractModel):
@@ -65,7 +65,7 @@ class OneCompartmentOral(AbstractModel):
     `lag` absorption lag time (h), `bioavailability` of doses into the depot.
     **Assumptions**: well-stirred; linear elimination.
     **Reference**: Gabrielsson & Weiner, Pharmacokinetic and Pharmacodynamic Data Analysis; NONMEM ADVAN2 TRANS2.
-    Typical values: theophylline, Boeckmann, Sheiner & Beal 1994 (NONMEM Users Guide Part V).
+    Typical values: theophylline, rounded from the FOCEI fit of the data that ship with twinjax.
     """
 
     ka: Rate
