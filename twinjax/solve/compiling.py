@@ -1,10 +1,12 @@
-"""How twinjax compiles its own programs: whole solves and objectives, once for each shape of problem."""
+"""How twinjax compiles its own programs, once for each shape of problem, and where it keeps what was compiled."""
 
 from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -23,7 +25,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.cache
     def outer() -> Callable[..., Any]:
-        return filter_jit(function, compiler_options=_options()) if _options() else inner
+        return filter_jit(function, compiler_options=compiler_options()) if compiler_options() else inner
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:
@@ -34,7 +36,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @functools.cache
-def _options() -> dict[str, Any]:
+def compiler_options() -> dict[str, Any]:
     """Those of `_QUICK` that this XLA knows and that XLA_FLAGS does not set already; none where the default device is
     not a CPU.
     """
@@ -50,3 +52,19 @@ def _options() -> dict[str, Any]:
             continue
         known[name] = value
     return known
+
+
+def cache_folder() -> Path | None:
+    """``TWINJAX_CACHE``, or a folder in the user's caches; None where ``TWINJAX_CACHE=off``."""
+    said = os.environ.get("TWINJAX_CACHE", "")
+    if said.lower() in ("off", "0", "false", "no"):
+        return None
+    if said:
+        return Path(said).expanduser()
+    if sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    elif sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "twinjax" / "compiled"

@@ -23,10 +23,8 @@ from twinjax.solve.events import Spread, Steady, field, ravel, route_table, time
 from twinjax.solve.exact import finish
 from twinjax.solve.problem import MAX_STEPS, NOT_FINITE, OK, STEP_TOO_SMALL, AbstractBackend, Problem, Solution
 from twinjax.solve.sensitivity import forward_sensitivities, together
-
-_STIFF = 3e4
-"""Rate times duration above which an implicit method is chosen: an explicit one needs about a third as many steps."""
-
+from twinjax.solve.steady import fixed_point
+from twinjax.solve.stiffness import is_stiff
 
 _WRITTEN_OUT = 24
 """The most states for which a step is written out stage by stage: two to three times as fast, but longer to compile."""
@@ -67,7 +65,7 @@ class Diffrax(AbstractBackend):
         """With the solver chosen."""
         if self.solver is not None:
             return self
-        chosen = _implicit(self.rtol, self.atol) if _is_stiff(problem) else dfx.Tsit5(scan_kind="lax")
+        chosen = _implicit(self.rtol, self.atol) if is_stiff(problem) else dfx.Tsit5(scan_kind="lax")
         return Diffrax(self.rtol, self.atol, chosen, self.max_steps, self.order)
 
     def solve(self, problem: Problem) -> Solution:
@@ -91,32 +89,6 @@ class Diffrax(AbstractBackend):
 
 def _implicit(rtol: float, atol: float) -> dfx.AbstractSolver:
     return dfx.Kvaerno5(scan_kind="lax", root_finder=dfx.VeryChord(rtol=rtol, atol=atol, kappa=1.0))
-
-
-def _is_stiff(problem: Problem) -> bool:
-    known = not any(isinstance(x, Tracer) for x in jax.tree.leaves((problem.model, problem.time, problem.doses)))
-    if not known:
-        return type(problem.model).stiff
-    if type(problem.model).stiff:
-        return True
-    few = jax.tree.map(lambda x: x[:4], problem)
-    jacobians = np.asarray(_first_jacobians(few))
-    spans = np.ptp(np.asarray(few.time), axis=1)
-    finite = np.all(np.isfinite(jacobians), axis=(1, 2))
-    fastest = np.abs(np.linalg.eigvals(jacobians[finite])).max(axis=1, initial=0.0)
-    return bool(np.any(fastest * spans[finite] > _STIFF))
-
-
-@eqx.filter_jit
-def _first_jacobians(p: Problem) -> Any:
-    """Every patient's Jacobian with all doses given at once."""
-
-    def one(model: AbstractModel, d: Any) -> Any:
-        y = ravel(model.initial())
-        y = y.at[d.compartment].add(jnp.where(d.given, d.amount, 0.0))
-        return jax.jacfwd(lambda v: field(model, 0.0, v, jnp.zeros_like(v)))(y)
-
-    return jax.vmap(one)(jax.tree.map(lambda x: x[:, 0], p.model), p.doses)
 
 
 @functools.cache
@@ -326,10 +298,11 @@ class _Loop:
         return jax.lax.while_loop(pending, turn, begin).y
 
     def steady_state(self, model: AbstractModel, steady: Steady, start: Any) -> tuple[Any, Any]:
-        """Newton's method on the map of one dosing interval, plain doses where Newton does not help."""
-        one_hot = jnp.zeros(start.shape[0]).at[steady.compartment].set(1.0)
+        """The state that one dosing interval maps to itself."""
 
         def interval(model: AbstractModel, s: Steady, y: Any) -> Any:
+            one_hot = jnp.zeros(y.shape[0]).at[s.compartment].set(1.0)
+
             def piece(c: Any, k: Any) -> tuple[Any, None]:
                 t, y = c
                 y = self.flow(model, t, s.lengths[k], y, one_hot * s.rates[k])
@@ -337,49 +310,7 @@ class _Loop:
 
             return jax.lax.scan(piece, (s.time, y), jnp.arange(4))[0][1]
 
-        def interval_and_slope(y: Any) -> tuple[Any, Any]:
-            def twice(v: Any) -> tuple[Any, Any]:
-                moved = interval(frozen_model, frozen, v)
-                return moved, moved
-
-            slope, moved = jax.jacfwd(twice, has_aux=True)(y)
-            return moved, slope
-
-        frozen_model, frozen = jax.lax.stop_gradient((model, steady))
-        one = jnp.eye(start.shape[0])
-
-        def distance(y: Any, moved: Any) -> Any:
-            return jnp.max(jnp.abs(moved - y) / (self.atol + 10 * self.rtol * jnp.abs(moved)))
-
-        def pending(c: Any) -> Any:
-            _, _, gap, turns = c
-            return ~(gap <= 1.0) & (turns < 60)
-
-        def turn(c: Any) -> Any:
-            y, fallback, gap, turns = c
-            moved, slope = interval_and_slope(y)
-            now = distance(y, moved)
-            newton = y + jnp.linalg.solve(one - slope, moved - y)
-            worse = ~(now < gap) & (turns > 3)
-            good = jnp.all(jnp.isfinite(newton)) & (turns >= 3)
-            if model.nonnegative:  # a fixed point elsewhere is not the one that doses lead to
-                good = good & jnp.all(newton >= -(self.atol + self.rtol * jnp.max(jnp.abs(newton))))
-            following = jnp.where(now <= 1.0, y, jnp.where(worse, fallback, jnp.where(good, newton, moved)))
-            return following, jnp.where(worse, fallback, moved), jnp.where(worse, gap, now), turns + 1
-
-        start = jax.lax.stop_gradient(start)
-        y, _, gap, _ = jax.lax.while_loop(pending, turn, (start, start, jnp.asarray(jnp.inf), 0))
-        y = jax.lax.stop_gradient(y)
-        moved, slope = jax.lax.stop_gradient(interval_and_slope(y))
-        chord = jnp.linalg.inv(one - slope)
-        # A small residual far out, where elimination saturates, is no fixed point: one is still far away.
-        settled = (gap <= 1.0) & jnp.all(jnp.abs(chord @ (moved - y)) <= self.atol + 1e-3 * jnp.max(jnp.abs(y)))
-
-        def refine(_: Any, y: Any) -> Any:
-            return y + chord @ (interval(model, steady, y) - y)
-
-        # Each step makes one more derivative of the fixed point exact.
-        return jax.lax.fori_loop(0, self.order, refine, y), settled
+        return fixed_point(interval, model, steady, start, self.rtol, self.atol, self.order)
 
 
 class _Step(eqx.Module):

@@ -141,18 +141,37 @@ class Steady(eqx.Module):
     segment: Any
 
 
-def timeline(
-    p: Problem, steady_state: Callable[[AbstractModel, Steady, Any], tuple[Any, Any]]
-) -> tuple[Timeline, Spread | None]:
-    """The timeline of one patient: `p` without its patient axis.
+class Agenda(eqx.Module):
+    """What happens to one patient, not yet in order, and what is known with it.
 
-    `steady_state(model, steady, initial)` finds the state that one dosing interval maps to itself, and whether it
-    could.
+    **Parameters**: `rows`, the elementary events; `start`, when `initial` holds; `end`, the last sample; `code`, a
+    result code; `spread`, the doses that enter as gamma densities.
     """
+
+    rows: Any
+    start: Any
+    end: Any
+    code: Any
+    spread: Spread | None
+
+
+SteadyState = Callable[[AbstractModel, Steady, Any], tuple[Any, Any]]
+"""`steady_state(model, steady, initial)`: the state that one dosing interval maps to itself, and whether it was found."""
+
+
+def timeline(p: Problem, steady_state: SteadyState) -> tuple[Timeline, Spread | None]:
+    """The timeline of one patient: `p` without its patient axis."""
+    known = agenda(p, steady_state)
+    line = known.rows.sorted(known.start, known.end, p.time, p.order, known.code)
+    code = jnp.where(_finite(p, line.segment[-1]), line.code, NOT_FINITE)
+    return eqx.tree_at(lambda x: x.code, line, code), known.spread
+
+
+def agenda(p: Problem, steady_state: SteadyState) -> Agenda:
+    """The elementary events of one patient: `p` without its patient axis."""
     states = len(state_names(p.model))
     table = route_table(p.model, p.switch_time.shape[0] + 1)
     d, j = p.doses, p.jumps
-    end = jnp.max(p.time)
     amount, duration, lag = _amount_and_duration(table, d)
     begin = d.time + lag
     until = _cleared(j, d.record, d.order)
@@ -170,11 +189,11 @@ def timeline(
         )  # fmt: skip
         bolus = bolus & ~spreads
 
-    rows = _Rows(states)
+    rows = Rows(states)
     sound = jnp.isfinite(amount + begin + duration) & (lag >= 0) & (duration >= 0)
     code = jnp.where(jnp.all(sound | ~d.given), OK, NOT_FINITE)
     late = jnp.where((lag > 0) | d.additional, EARLY, d.order)
-    rows.add(begin, late, given, jump=jnp.where(bolus, amount, 0.0), compartment=d.compartment,
+    rows.add(begin, late, given, amount=jnp.where(bolus, amount, 0.0), compartment=d.compartment,
              rate=jnp.where(given & (duration > 0), amount / jnp.where(duration > 0, duration, 1.0), 0.0),
              sequence=2)  # fmt: skip
     if p.infusions:
@@ -189,9 +208,8 @@ def timeline(
         if p.steady and p.infusions and p.overlap:
             code = jnp.maximum(code, _add_overlaps(rows, p, table))
     for k in range(p.switch_time.shape[0]):
-        rows.add(p.switch_time[k : k + 1], p.switch_order[k : k + 1], jnp.array([True]), switch=True, sequence=3)
-    line = rows.sorted(start, end, p.time, p.order, code)
-    return eqx.tree_at(lambda x: x.code, line, jnp.where(_finite(p, line.segment[-1]), line.code, NOT_FINITE)), spread
+        rows.add(p.switch_time[k : k + 1], p.switch_order[k : k + 1], jnp.array([True]), switch=k + 1, sequence=3)
+    return Agenda(rows, start, jnp.max(p.time), code, spread)
 
 
 def _finite(p: Problem, last: Any) -> Any:
@@ -226,50 +244,67 @@ def _cleared(j: Any, record: Any, order: Any) -> Any:
     return jnp.min(jnp.where(ends, j.time[None, :], jnp.inf), axis=1, initial=jnp.inf)
 
 
-class _Rows:
-    """Elementary events in the making: appended in groups, then sorted once."""
+class Rows:
+    """Elementary events in the making: appended in groups, then sorted once.
+
+    Each adds `amount` to a compartment's state and `rate` to its input, or makes the state ``keep * state + state``,
+    or begins parameter segment number `switch`.
+    """
 
     def __init__(self, states: int) -> None:
         self.states = states
         self.groups: list[dict[str, Any]] = []
+        self.reached: Any = None
+        self.first_jump = 0
 
     def add(
-        self, time: Any, order: Any, valid: Any, *, sequence: int, compartment: Any = 0, jump: Any = 0.0,
-        rate: Any = 0.0,
-        keep: Any = 1.0, state: Any = None, switch: bool = False,
+        self, time: Any, order: Any, valid: Any, *, sequence: int, compartment: Any = 0, amount: Any = 0.0,
+        rate: Any = 0.0, keep: Any = 1.0, state: Any = None, switch: int = 0,
     ) -> None:  # fmt: skip
+        """Append events of the same kind; those with a `state` `(events, states)` are one group."""
         n = time.shape[0]
+        valid = jnp.broadcast_to(jnp.asarray(valid, bool), (n,))
 
         def column(x: Any, kind: Any = float) -> Any:
             return jnp.broadcast_to(jnp.asarray(x, kind), (n,))
 
-        one_hot = column(compartment, int)[:, None] == jnp.arange(self.states)[None, :]
-        moved = column(jump)[:, None] * one_hot if state is None else state
         self.groups.append({
-            "time": time, "order": column(order), "valid": column(valid, bool), "sequence": column(sequence),
-            "jump": jnp.where(column(valid, bool)[:, None], moved, 0.0), "switch": column(switch, int),
-            "rate": jnp.where(column(valid, bool), column(rate), 0.0)[:, None] * one_hot,
-            "keep": jnp.where(column(valid, bool), column(keep), 1.0),
+            "time": time, "order": column(order), "valid": valid, "sequence": column(sequence),
+            "compartment": column(compartment, int), "amount": jnp.where(valid, column(amount), 0.0),
+            "rate": jnp.where(valid, column(rate), 0.0), "keep": jnp.where(valid, column(keep), 1.0),
+            "switch": column(switch, int), "jumps": column(state is not None, bool),
         })  # fmt: skip
+        if state is not None:
+            self.first_jump = sum(g["time"].shape[0] for g in self.groups[:-1])
+            self.reached = jnp.where(valid[:, None], state, 0.0)
+
+    def columns(self) -> dict[str, Any]:
+        """Every group's columns, one after another, `(events,)` each."""
+        return {k: jnp.concatenate([g[k] for g in self.groups]) for k in self.groups[0]}
 
     def sorted(self, start: Any, end: Any, sample: Any, sample_order: Any, code: Any) -> Timeline:
-        rows = {k: jnp.concatenate([g[k] for g in self.groups]) for k in self.groups[0]}
+        """In order of time, at one time in their order; those after the end are of no effect."""
+        rows = self.columns()
+        one_hot = rows["compartment"][:, None] == jnp.arange(self.states)[None, :]
+        moved = rows["amount"][:, None] * one_hot
+        if self.reached is not None:
+            moved = jax.lax.dynamic_update_slice(moved, self.reached, (self.first_jump, 0))
         used = rows["valid"] & (rows["time"] <= end)
         time = jnp.where(used, rows["time"], end)
         order = jnp.where(used, rows["order"], jnp.inf)
         by = jax.lax.stop_gradient(jnp.lexsort((rows["sequence"], order, time)))
         time, order, used = time[by], order[by], used[by]
-        rate = jnp.where(used[:, None], rows["rate"][by], 0.0)
+        rate = jnp.where(used[:, None], (rows["rate"][:, None] * one_hot)[by], 0.0)
         running = jnp.cumsum(jnp.sign(jax.lax.stop_gradient(rate)), axis=0)
         inputs = jnp.where(running > 0.5, jnp.cumsum(rate, axis=0), 0.0)  # no residue of rounding once all have ended
-        segment = jnp.cumsum(jnp.where(used, rows["switch"][by], 0))
+        segment = jnp.cumsum(jnp.where(used & (rows["switch"][by] > 0), 1, 0))
         before = (time[None, :] < sample[:, None]) | (
             (time[None, :] == sample[:, None]) & (order[None, :] <= sample_order[:, None]) & used[None, :]
         )
         return Timeline(
             time=time,
             keep=jnp.where(used, rows["keep"][by], 1.0),
-            jump=jnp.where(used[:, None], rows["jump"][by], 0.0),
+            jump=jnp.where(used[:, None], moved[by], 0.0),
             inputs=jnp.concatenate([jnp.zeros((1, self.states)), inputs]),
             segment=jnp.concatenate([jnp.zeros(1, segment.dtype), segment]),
             rank=jnp.sum(before & used[None, :], axis=1),
@@ -314,7 +349,7 @@ def _jump_states(p: Problem, table: RouteTable, steady_state: Any) -> tuple[Any,
     return jnp.where(j.steady[:, None], found, begin), code
 
 
-def _add_overlaps(rows: _Rows, p: Problem, table: RouteTable) -> Any:
+def _add_overlaps(rows: Rows, p: Problem, table: RouteTable) -> Any:
     """Infusions of a steady-state regimen that began before the record and still run; and a result code."""
     j = p.jumps
     amount, duration, lag = _amount_and_duration(table, j)

@@ -103,4 +103,4 @@ def finish(p: Problem, line: Any, y: Any, *, steps: Any, code: Any) -> Solution:
     time, output, state = (
         (p.time, output, state) if p.place is None else jax.tree.map(lambda x: x[p.place], (p.time, output, state))
     )
-    return Solution(time, output, state, code, steps)
+    return Solution(time, output, state if p.states else None, code, steps)

@@ -72,7 +72,8 @@ class Problem(eqx.Module):
     where outputs are wanted and how they rank among records of the same time, sorted; `place` `(patients, samples)`,
     where each sample of the caller's is among them, None if they came sorted; `switch_time`, `switch_order`,
     `(patients, segments - 1)`, when the next segment's parameters take over. `infusions` and `steady` say whether
-    there can be any; `overlap` bounds how many steady-state infusions run at once.
+    there can be any; `overlap` bounds how many steady-state infusions run at once; `states`, whether the states are
+    wanted at the samples too.
     """
 
     model: AbstractModel
@@ -86,6 +87,7 @@ class Problem(eqx.Module):
     infusions: bool = eqx.field(static=True)
     steady: bool = eqx.field(static=True)
     overlap: int = eqx.field(static=True)
+    states: bool = eqx.field(static=True, default=True)
 
     @property
     def patients(self) -> int:
@@ -101,7 +103,8 @@ class Problem(eqx.Module):
 class Solution(eqx.Module):
     """What a backend found.
 
-    **Parameters**: `time` `(patients, samples)`; `output` and `state`, the model's classes with leaves of that shape;
+    **Parameters**: `time` `(patients, samples)`; `output` and `state` (None where the problem did not want it), the
+    model's classes with leaves of that shape;
     `result` `(patients,)`, a code that `RESULTS` puts in words; `steps` `(patients,)`, steps taken (0 for closed
     forms). Rows of a patient whose result is not 0 are NaN from where it failed.
     """
@@ -137,6 +140,11 @@ class AbstractBackend(eqx.Module):
     def prepared(self, problem: Problem) -> AbstractBackend:
         """This backend with the choices made that need the problem's numbers, which are not known inside `jit`."""
         return self
+
+    @property
+    def batch(self) -> int:
+        """How many patients one call serves best: what a long cohort is cut into."""
+        return 1024
 
     @abc.abstractmethod
     def solve(self, problem: Problem) -> Solution:

@@ -1,0 +1,90 @@
+"""Kernels by content: what decides one, and each made once."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from importlib import metadata, resources
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from twinjax.solve.fused.equations import Equations
+from twinjax.solve.fused.graph import Graph
+from twinjax.solve.fused.jets import AMOUNT, RATE, STATE, TIME, Calculus, Direction, Jet
+from twinjax.solve.fused.kernel import COLUMNS, Layout, Loop
+from twinjax.solve.fused.steps import Method
+from twinjax.solve.fused.targets import Buffer, Kernel
+
+WIDE = 400
+"""Operations in a step above which eight lanes are faster than sixteen: the state no longer fits the registers."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a kernel integrates and how: `structure` of the model, whose leaves are scalars."""
+
+    structure: Any
+    states_too: bool
+    method: Method
+    rtol: float
+    atol: float
+    max_steps: int
+    precision: str
+    lanes: int | None
+
+
+@functools.lru_cache(maxsize=256)
+def equations(structure: Any, states_too: bool) -> Equations:
+    """A model's equations, traced once for each structure of model.
+
+    **Raises** `Unsupported` for what no kernel computes.
+    """
+    one = jnp.ones(())
+    return Equations(jax.tree.unflatten(structure, [one] * structure.num_leaves), states_too=states_too)
+
+
+@functools.lru_cache(maxsize=512)
+def kernel(settings: Settings, layout: Layout, directions: tuple[Direction, ...], jets: tuple[Jet, ...]) -> Kernel:
+    """The kernel that carries these derivatives. Nothing is written or compiled yet."""
+    eq = equations(settings.structure, settings.states_too)
+
+    def moving(column: str) -> int:
+        return sum(bool(j) and all(column in directions[a].moves for a in j) for j in jets)
+
+    def emit(lanes: int) -> str:
+        calculus = Calculus(Graph(steady=("p", "seed")), eq, directions, list(jets))
+        step = settings.method.step(calculus)
+        return Loop(step, layout, settings.rtol, settings.atol, settings.max_steps, lanes, settings.precision).text()
+
+    parts = [_code(), eq.text(), settings.method, settings.states_too, settings.rtol, settings.atol, settings.max_steps,
+             settings.precision, layout, [d.text() for d in directions], jets]  # fmt: skip
+    real = settings.precision
+    widths = [layout.segments * eq.parameters, layout.events * len(COLUMNS),
+              layout.jumps * eq.states * (1 + moving(STATE)), layout.samples, layout.samples, 2 + moving(TIME),
+              layout.events * sum(moving(c) for c in (TIME, AMOUNT, RATE))]  # fmt: skip
+    return Kernel(
+        key=hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest(),
+        inputs=tuple(Buffer(w, real) for w in widths),
+        outputs=(
+            Buffer(layout.samples * eq.outputs * len(jets), real),
+            Buffer(1, "i32"),
+            Buffer(1, "i32"),
+            Buffer(layout.events, "i32"),
+        ),  # fmt: skip
+        emit=emit,
+        lanes=settings.lanes or (16 if eq.states * len(jets) <= 12 else 8),
+    )
+
+
+@functools.cache
+def _code() -> str:
+    """A hash of the code that writes kernels."""
+    found = hashlib.sha256(metadata.version("twinjax").encode())
+    for folder in (resources.files(__package__), resources.files(__package__).joinpath("functions")):
+        for file in sorted(folder.iterdir(), key=lambda f: f.name):
+            if file.name.endswith(".py"):
+                found.update(file.read_bytes())
+    return found.hexdigest()

@@ -1,0 +1,97 @@
+"""From nodes to instructions: each node once, in the block where it is first needed and those that this one leads to."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Hashable, Iterable, Iterator
+
+from twinjax.solve.fused.graph import COMPARISONS, CONSTANT, LEAF, OPAQUE, Graph
+from twinjax.solve.fused.ir import Builder, Value
+
+_INTRINSICS = {"abs": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "round": "roundeven",
+               "max": "maximum", "min": "minimum"}  # fmt: skip
+
+
+class Emitter:
+    """Writes a graph's nodes with a builder.
+
+    **Parameters**: `load(name)`, the value of a leaf where it is needed; `hoisted`, nodes that lie in slots already,
+    and `fetch(node)`, which loads one.
+    """
+
+    def __init__(self, builder: Builder, graph: Graph, load: Callable[[Hashable], Value]) -> None:
+        self.builder, self.graph, self.load = builder, graph, load
+        self.fetch: Callable[[int], Value] | None = None
+        self.hoisted: frozenset[int] = frozenset()
+        self._scopes: list[dict[int, Value]] = [{}]
+
+    @contextlib.contextmanager
+    def scope(self, *, fresh: bool = False) -> Iterator[None]:
+        """A block whose values are not known after it; `fresh` if those before are not known in it either."""
+        outer = self._scopes
+        self._scopes = [{}] if fresh else [*outer, {}]
+        yield
+        self._scopes = outer
+
+    def known(self, node: int) -> Value | None:
+        """The value of a node that has one here."""
+        for scope in reversed(self._scopes):
+            if node in scope:
+                return scope[node]
+        return None
+
+    def emit(self, targets: Iterable[int]) -> list[Value]:
+        """The values of nodes, computed here where they are not known yet."""
+        targets = list(targets)
+        for node in self.missing(targets):
+            self._scopes[-1][node] = self._write(node)
+        return [self._value(t) for t in targets]
+
+    def missing(self, targets: Iterable[int]) -> list[int]:
+        """The nodes that have to be computed for the targets, in order."""
+        seen: set[int] = set()
+        stack = list(targets)
+        while stack:
+            node = stack.pop()
+            if node in seen or self.graph.op[node] == CONSTANT or self.known(node) is not None:
+                continue
+            seen.add(node)
+            if node not in self.hoisted:
+                stack.extend(self.graph.needs(node))
+        return sorted(seen)
+
+    def _value(self, node: int) -> Value:
+        number = self.graph.number(node)
+        if number is not None:
+            return number
+        value = self.known(node)
+        assert value is not None
+        return value
+
+    def _write(self, node: int) -> Value:
+        b, g = self.builder, self.graph
+        if node in self.hoisted:
+            assert self.fetch is not None
+            return self.fetch(node)
+        op = g.op[node]
+        if op == LEAF:
+            return self.load(g.extra[node])
+        args = [self._value(a) for a in g.needs(node)]
+        if op in (OPAQUE, "custom", "stop"):
+            return args[0]
+        if op in ("add", "sub", "mul", "div", "neg"):
+            return getattr(b, op)(*args)
+        if op in COMPARISONS:
+            return b.compare(COMPARISONS[op], *args)
+        if op == "select":
+            return b.select(str(args[0]), *args[1:])
+        if op in ("and", "or", "xor", "not"):
+            return {"and": b.both, "or": b.either, "xor": b.differs, "not": b.invert}[op](*map(str, args))
+        if op == "finite":
+            return b.compare("olt", b.intrinsic("fabs", args[0]), float("inf"))
+        if op == "sign":
+            down = b.select(b.compare("olt", args[0], 0.0), -1.0, args[0])
+            return b.select(b.compare("ogt", args[0], 0.0), 1.0, down)
+        if op in _INTRINSICS:
+            return b.intrinsic(_INTRINSICS[op], *args)
+        return b.call(op, *args)
