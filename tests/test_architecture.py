@@ -28,6 +28,7 @@ MAY_KNOW = {
     "io": NOUNS | {"population", "solve.problem", "io"},
     "datasets": NOUNS | {"population", "solve.problem", "io", "datasets"},
     "progress": ESTIMATION,
+    "cohorts": NOUNS | {"solve", "population", "cohorts", "progress", "runs"},
 }
 """What each room may import; `cli` may import everything."""
 
@@ -37,9 +38,12 @@ HOMES = {
     "optimistix": {"estimation"},
     "matplotlib": {"plots"},
     "pint": {"io"},
-    "pyarrow": {"io", "runs"},
+    "pyarrow": {"io", "cohorts.tables"},
+    "distributed": {"cohorts.cluster"},
+    "cloudpickle": {"cohorts.cluster"},
     "typer": {"cli", "__main__"},
     "rich": {"cli", "progress"},
+    "llvmlite": {"solve.fused.targets"},
 }
 """Where each outside library may be imported."""
 

@@ -23,13 +23,14 @@ from twinjax.models import (
 from twinjax.naming import bind, leaves
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
+from twinjax.solve.fused import Fused
 from twinjax.solve.problem import MAX_STEPS, NOT_FINITE, OK, RESULTS, STEP_TOO_SMALL, build
 from twinjax.solve.simulate import pose, simulate
 from twinjax.units import Amount, Concentration, Number, Rate
 
-BACKENDS = {"exact": Exact(), "diffrax": Diffrax()}
+BACKENDS = {"exact": Exact(), "diffrax": Diffrax(), "fused": Fused()}
 # Diffrax's rtol is 1e-8 per step over some hundred steps; Exact rounds only.
-RTOL = {"exact": 1e-11, "diffrax": 2e-7}
+RTOL = {"exact": 1e-11, "diffrax": 2e-7, "fused": 2e-7}
 TIMES = np.linspace(0.0, 60.0, 13)
 MIXED = (
     Regimen.repeat(100.0, every=12.0, count=4)

@@ -19,12 +19,13 @@ from twinjax.dosing import Regimen
 from twinjax.models import AbstractModel, OneCompartmentTransit, Route
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
+from twinjax.solve.fused import Fused
 from twinjax.solve.problem import NO_STEADY_STATE, NOT_FINITE, OK, OVERLAP, build
 from twinjax.units import Amount, AmountRate, Clearance, Concentration, Fraction, Rate, Time, Volume
 
 # The oracle integrates to 1e-11; twinjax's Diffrax to 1e-8 per step, whose errors add up over some hundred steps.
 RTOL, ATOL = 2e-7, 1e-8
-BACKENDS = {"exact": Exact(), "diffrax": Diffrax()}
+BACKENDS = {"exact": Exact(), "diffrax": Diffrax(), "fused": Fused()}
 DEPOT, CENTRAL = 0, 1
 
 

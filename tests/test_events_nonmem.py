@@ -12,6 +12,7 @@ from twinjax.dosing import BOLUS, GIVEN_RATE, MODELLED_DURATION, MODELLED_RATE, 
 from twinjax.models.base import AbstractModel, Route
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
+from twinjax.solve.fused import Fused
 from twinjax.solve.problem import OK, build
 from twinjax.units import Amount, AmountRate, Clearance, Concentration, Fraction, Rate, Time, Volume
 
@@ -19,7 +20,7 @@ from twinjax.units import Amount, AmountRate, Clearance, Concentration, Fraction
 # integration. 1e-6 absolute (ng/mL) covers predictions that have decayed to nothing.
 RTOL, ATOL = 1e-4, 1e-6
 SCENARIOS = [str(i) for i in range(1, 27)]
-BACKENDS = {"exact": Exact(), "diffrax": Diffrax()}
+BACKENDS = {"exact": Exact(), "diffrax": Diffrax(), "fused": Fused()}
 ROUTE_COLUMNS = ("lagt", "bioav", "rat2", "dur2")
 
 

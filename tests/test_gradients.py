@@ -17,11 +17,14 @@ from twinjax.dosing import Regimen
 from twinjax.models import AbstractModel, OneCompartmentTransit, Route
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
+from twinjax.solve.fused import Fused, Rodas5P, Tsit5
 from twinjax.solve.problem import OK, build
 from twinjax.units import Amount, AmountRate, Clearance, Concentration, Fraction, Rate, Time, Volume
 
 AGREE = 1e-5
 TIGHT = Diffrax(rtol=1e-11, atol=1e-12)
+FUSED = Fused(rtol=1e-11, atol=1e-12, method=Tsit5())
+IMPLICIT = Fused(rtol=1e-11, atol=1e-12, method=Rodas5P())
 
 
 class Routed(AbstractModel):
@@ -148,6 +151,9 @@ CASES = {
     "every event, diffrax": (lambda x: every_event(x, Saturable), EVERY_EVENT, TIGHT),
     "steady state, exact": (steady, STEADY, Exact()),
     "steady state, diffrax": (lambda x: steady(x, Saturable), STEADY, TIGHT),
+    "every event, fused": (lambda x: every_event(x, Saturable), EVERY_EVENT, FUSED),
+    "every event, fused, implicit": (lambda x: every_event(x, Saturable), EVERY_EVENT, IMPLICIT),
+    "steady state, fused": (lambda x: steady(x, Saturable), STEADY, FUSED),
     "transit, diffrax": (transit, TRANSIT, TIGHT),
 }
 

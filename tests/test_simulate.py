@@ -11,15 +11,16 @@ from twinjax.models import OneCompartmentMichaelisMenten, OneCompartmentOral, On
 from twinjax.naming import bind
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
+from twinjax.solve.fused import Fused
 from twinjax.solve.problem import NOT_FINITE, OK, RESULTS, build
 from twinjax.solve.simulate import choose, pose, simulate
 
-BACKENDS = {"exact": Exact(), "diffrax": Diffrax()}
+BACKENDS = {"exact": Exact(), "diffrax": Diffrax(), "fused": Fused()}
 MODEL = OneCompartmentOral(ka=1.2, cl=2.0, v=10.0)
 TWICE = Regimen.repeat(100.0, every=12.0, count=2)
 TIMES = np.array([0.5, 2.0, 6.0, 13.0, 20.0])
 # Diffrax's rtol is 1e-8 per step over some tens of steps; Exact rounds only.
-RTOL = {"exact": 1e-12, "diffrax": 2e-7}
+RTOL = {"exact": 1e-12, "diffrax": 2e-7, "fused": 2e-7}
 
 
 def bateman(t, doses=((0.0, 100.0), (12.0, 100.0)), ka=1.2, cl=2.0, v=10.0):

@@ -39,6 +39,7 @@ _HOMES = {
     "twinjax.solve.problem": ("Problem", "Solution"),
     "twinjax.solve.exact": ("Exact",),
     "twinjax.solve.diffrax": ("Diffrax",),
+    "twinjax.solve.fused": ("Fused",),
     "twinjax.solve.simulate": ("simulate",),
     "twinjax.estimation.fit": ("fit",),
     "twinjax.estimation.result": ("Fit",),
@@ -88,5 +89,6 @@ if TYPE_CHECKING:
     from twinjax.population.variability import LogitScale, LogScale, NaturalScale
     from twinjax.solve.diffrax import Diffrax
     from twinjax.solve.exact import Exact
+    from twinjax.solve.fused import Fused
     from twinjax.solve.problem import Problem, Solution
     from twinjax.solve.simulate import simulate

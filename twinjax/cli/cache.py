@@ -3,24 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 
-
-def cache_folder() -> Path | None:
-    """``TWINJAX_CACHE``, or a folder in the user's caches; None where ``TWINJAX_CACHE=off``."""
-    said = os.environ.get("TWINJAX_CACHE", "")
-    if said.lower() in ("off", "0", "false", "no"):
-        return None
-    if said:
-        return Path(said).expanduser()
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "twinjax" / "compiled"
+from twinjax.solve.compiling import cache_folder
 
 
 def keep_compiled() -> None:

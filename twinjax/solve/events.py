@@ -76,7 +76,9 @@ class Spread(eqx.Module):
 
 
 class RouteTable(eqx.Module):
-    """A model's routes as arrays, `(segments, states)` each; `spread` says which states take gamma-shaped doses."""
+    """A model's routes, each column `(segments, states)`, or a number where no route declares it; `spread` says which
+    states take gamma-shaped doses.
+    """
 
     lag: Any
     bioavailability: Any
@@ -88,7 +90,8 @@ class RouteTable(eqx.Module):
 
     def at(self, name: str, segment: Any, compartment: Any) -> Any:
         """One column, looked up for every row of a table."""
-        return getattr(self, name)[segment, compartment]
+        column = getattr(self, name)
+        return column if isinstance(column, float) else column[segment, compartment]
 
 
 def route_table(model: AbstractModel, segments: int) -> RouteTable:
@@ -98,6 +101,8 @@ def route_table(model: AbstractModel, segments: int) -> RouteTable:
 
     def column(pick: Callable[[Route], Any], default: float) -> Any:
         found = [pick(routes[n]) if n in routes else None for n in states]
+        if all(f is None for f in found):
+            return default
         wide = [jnp.broadcast_to(jnp.asarray(default if f is None else f, float), (segments,)) for f in found]
         return jnp.stack(wide, axis=1) if wide else jnp.zeros((segments, 0))
 

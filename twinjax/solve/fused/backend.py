@@ -13,7 +13,7 @@ from twinjax.models.base import AbstractModel, state_names
 from twinjax.solve.events import Agenda, Steady, agenda, as_input, ravel, route_table, undeclared
 from twinjax.solve.fused.carry import Source, Tables, carry
 from twinjax.solve.fused.compiled import Settings, equations
-from twinjax.solve.fused.kernel import ADD, GIVE, SET, SWITCH
+from twinjax.solve.fused.lanes import ADD, GIVE, SET, SWITCH
 from twinjax.solve.fused.steps import Method, Rodas5P, Tsit5
 from twinjax.solve.fused.targets import available
 from twinjax.solve.fused.tracing import Unsupported

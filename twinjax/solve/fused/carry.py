@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
-from twinjax.solve.fused.compiled import Settings, kernel
+from twinjax.solve.fused.compiled import Settings, equations, kernel
 from twinjax.solve.fused.jets import AMOUNT, RATE, STATE, TIME, Direction, products
-from twinjax.solve.fused.kernel import Layout
+from twinjax.solve.fused.lanes import Layout
 from twinjax.solve.fused.targets import launch
 
 
@@ -103,60 +103,84 @@ def carry(source: Source, leaves: Sequence[Any], levels: Levels = ()) -> tuple[A
 
 # ---------------------------------------------------------------------------------------------------------- directions
 
+Scalar = tuple[int, int]
+"""A leaf, and the place of one of its numbers."""
 
-def _directions(source: Source, shapes: Sequence[tuple[int, ...]], levels: Levels, moves: Any) -> Any:
-    """Every direction once, and for each level the numbers of its own."""
-    numbers: dict[tuple[int, int], int] = {}
-    every: list[Direction] = []
-    own: list[list[int]] = []
-    for level in levels:
-        mine = []
-        for i in level:
-            for element in range(1 if i == source.sampled else int(np.prod(shapes[i], dtype=int))):
-                if (i, element) not in numbers:
-                    numbers[i, element] = len(every)
-                    leaf = source.parameter[i]
-                    segment = element if leaf is not None and np.prod(shapes[i], dtype=int) > 1 else None
-                    every.append(Direction(leaf, segment, moves[i], sample=i == source.sampled))
-                mine.append(numbers[i, element])
-        own.append(mine)
-    return tuple(every), own, list(numbers)
+MOST = 240
+"""States and their derivatives that one kernel carries; more directions are shared out among several."""
+
+
+def _scalars(source: Source, leaves: Sequence[Any], level: Sequence[int]) -> list[Scalar]:
+    """The directions of a level. Sample times are one: each sample has its own derivative only."""
+    sizes = {i: 1 if i == source.sampled else int(np.prod(leaves[i].shape[1:], dtype=int)) for i in level}
+    return [(i, element) for i in level for element in range(sizes[i])]
+
+
+def _solved(source: Source, leaves: Sequence[Any], levels: Levels) -> tuple[Any, tuple[Any, Any]]:
+    """By as few kernels as can carry the derivatives."""
+    scalars = [_scalars(source, leaves, level) for level in levels]
+    moves = _moves(source, leaves, {i for level in levels for i in level}) if levels else {}
+    if not scalars or not scalars[-1]:
+        return _carried(source, leaves, scalars, moves)
+    states = equations(source.settings.structure, source.settings.states_too).states
+    *before, last = scalars
+    others = len(products(_numbered(before)))
+    size = max(1, (MOST // states - others) // others)
+    pieces = -(-len(last) // size)
+    size = -(-len(last) // pieces)
+    found = [_carried(source, leaves, [*before, last[at : at + size]], moves) for at in range(0, len(last), size)]
+    values = [found[0][0], *(value[..., 1:] for value, _ in found[1:])]
+    return jnp.concatenate(values, axis=-1) if len(values) > 1 else values[0], found[0][1]
+
+
+def _numbered(levels: Sequence[Sequence[Scalar]]) -> list[list[int]]:
+    """Every direction as a number, the same for the same scalar, level by level."""
+    numbers: dict[Scalar, int] = {}
+    return [[numbers.setdefault(scalar, len(numbers)) for scalar in level] for level in levels]
+
+
+def _direction(source: Source, leaves: Sequence[Any], scalar: Scalar, moves: Any) -> Direction:
+    i, element = scalar
+    leaf = source.parameter[i]
+    segments = int(np.prod(leaves[i].shape[1:], dtype=int))
+    segment = element if leaf is not None and segments > 1 else None
+    return Direction(leaf, segment, moves[i], sample=i == source.sampled)
 
 
 def _moves(source: Source, leaves: Sequence[Any], active: set[int]) -> dict[int, frozenset[str]]:
     """Which columns of the tables each active leaf can move, read off the jaxpr that makes them."""
     one = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in leaves]
-    moves: dict[int, set[str]] = {i: set() for i in active}
-    closed, shapes = jax.make_jaxpr(lambda *x: source.tables(*x).columns(), return_shape=True)(*one)
-    known = {v: {i} for i, v in enumerate(closed.jaxpr.invars)}
+    closed, columns = jax.make_jaxpr(lambda *x: source.tables(*x).columns(), return_shape=True)(*one)
+    known: dict[Any, set[int]] = {v: {i} for i, v in enumerate(closed.jaxpr.invars)}
     for eqn in closed.jaxpr.eqns:
         come = set().union(*(known.get(v, set()) for v in eqn.invars if not hasattr(v, "val")))
         for v in eqn.outvars:  # what is not real has no derivative
             real = jnp.issubdtype(v.aval.dtype, jnp.inexact) and eqn.primitive.name != "stop_gradient"
             known[v] = come if real else set()
-    for column, v in zip(
-        jax.tree.structure(shapes).flatten_up_to({k: k for k in shapes}), closed.jaxpr.outvars, strict=True
-    ):
-        for i in known.get(v, set()) & active if not hasattr(v, "val") else ():
-            moves[i].add(column)
-    return {i: frozenset(m) - ({TIME, AMOUNT, RATE, STATE} if i == source.sampled else set()) for i, m in moves.items()}
+    moves: dict[int, set[str]] = {i: set() for i in active}
+    names = jax.tree.leaves({name: name for name in columns})  # in the order in which a tree is flattened
+    for name, v in zip(names, closed.jaxpr.outvars, strict=True):
+        for i in active & (set() if hasattr(v, "val") else known.get(v, set())):
+            if i != source.sampled:
+                moves[i].add(name)
+    return {i: frozenset(m) for i, m in moves.items()}
 
 
 # ------------------------------------------------------------------------------------------------------------- solving
 
 
-def _solved(source: Source, leaves: Sequence[Any], levels: Levels) -> tuple[Any, tuple[Any, Any]]:
-    active = {i for level in levels for i in level}
-    moves = _moves(source, leaves, active) if active else {}
-    shapes = [x.shape[1:] for x in leaves]
-    every, own, places = _directions(source, shapes, levels, moves)
+def _carried(
+    source: Source, leaves: Sequence[Any], scalars: list[list[Scalar]], moves: Any
+) -> tuple[Any, tuple[Any, Any]]:
+    """By one kernel."""
+    own = _numbered(scalars)
+    places = list(dict.fromkeys(scalar for level in scalars for scalar in level))
+    every = tuple(_direction(source, leaves, scalar, moves) for scalar in places)
     jets = products(own)
     tables = jax.vmap(source.tables)(*leaves)
-    settings = source.settings
     layout = Layout(tables.parameters.shape[1], tables.time.shape[1], tables.jumps.shape[1], tables.samples.shape[1])
-    made = kernel(settings, layout, every, tuple(jets))
-    dtype = made.inputs[0].dtype
-    real = {"f64": jnp.float64, "f32": jnp.float32}[dtype]
+    made = kernel(source.settings, layout, every, tuple(jets))
+    real = {"f64": jnp.float64, "f32": jnp.float32}[source.settings.precision]
     patients = tables.start.shape[0]
     moved = _moved_tables(source, leaves, every, places, jets) if any(d.moves for d in every) else {}
 
@@ -186,8 +210,7 @@ def _arranged(values: Any, jets: list[tuple[int, ...]], own: list[list[int]]) ->
     number = {jet: at for at, jet in enumerate(jets)}
     grid = np.zeros([1 + len(level) for level in own], int)
     for index in np.ndindex(*grid.shape):
-        jet = tuple(sorted(level[i - 1] for i, level in zip(index, own, strict=True) if i))
-        grid[index] = number[jet]
+        grid[index] = number[tuple(sorted(level[i - 1] for i, level in zip(index, own, strict=True) if i))]
     if grid.ndim == 1 and np.array_equal(grid, np.arange(grid.size)):
         return values
     return values[..., grid]
@@ -196,7 +219,9 @@ def _arranged(values: Any, jets: list[tuple[int, ...]], own: list[list[int]]) ->
 def _moved_tables(source: Source, leaves: Sequence[Any], every: Any, places: Any, jets: Any) -> dict[Any, Any]:
     """The derivatives of the tables' columns, by column and multi-index, with a leading patient axis."""
     moving = [a for a, d in enumerate(every) if d.moves]
-    highest = max(len(j) for j in jets)
+    wanted = [(column, jet) for jet in jets[1:] for column in (TIME, AMOUNT, RATE, STATE)
+              if all(column in every[a].moves for a in jet)]  # fmt: skip
+    highest = max((len(jet) for _, jet in wanted), default=0)
 
     def one(*leaves: Any) -> Any:
         def displaced(by: Any) -> dict[str, Any]:
@@ -213,13 +238,10 @@ def _moved_tables(source: Source, leaves: Sequence[Any], every: Any, places: Any
         return found
 
     found = jax.vmap(one)(*leaves)
-    at = {a: k for k, a in enumerate(moving)}
-    result = {}
-    for jet in jets:
-        for column in (TIME, AMOUNT, RATE, STATE):
-            if jet and all(column in every[a].moves for a in jet):
-                entry = found[len(jet) - 1][column]
-                for a in reversed(jet):
-                    entry = entry[..., at[a]]
-                result[column, jet] = entry
+    at, result = {a: k for k, a in enumerate(moving)}, {}
+    for column, jet in wanted:
+        entry = found[len(jet) - 1][column]
+        for a in reversed(jet):
+            entry = entry[..., at[a]]
+        result[column, jet] = entry
     return result

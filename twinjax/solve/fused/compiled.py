@@ -14,7 +14,8 @@ import jax.numpy as jnp
 from twinjax.solve.fused.equations import Equations
 from twinjax.solve.fused.graph import Graph
 from twinjax.solve.fused.jets import AMOUNT, RATE, STATE, TIME, Calculus, Direction, Jet
-from twinjax.solve.fused.kernel import COLUMNS, Layout, Loop
+from twinjax.solve.fused.kernel import Loop
+from twinjax.solve.fused.lanes import COLUMNS, Layout
 from twinjax.solve.fused.steps import Method
 from twinjax.solve.fused.targets import Buffer, Kernel
 

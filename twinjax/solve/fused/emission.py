@@ -15,14 +15,13 @@ _INTRINSICS = {"abs": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", 
 class Emitter:
     """Writes a graph's nodes with a builder.
 
-    **Parameters**: `load(name)`, the value of a leaf where it is needed; `hoisted`, nodes that lie in slots already,
-    and `fetch(node)`, which loads one.
+    **Parameters**: `load(name)`, the value of a leaf where it is needed. `hoisted` are the nodes that lie in slots
+    already: the slot and the place in it.
     """
 
     def __init__(self, builder: Builder, graph: Graph, load: Callable[[Hashable], Value]) -> None:
         self.builder, self.graph, self.load = builder, graph, load
-        self.fetch: Callable[[int], Value] | None = None
-        self.hoisted: frozenset[int] = frozenset()
+        self.hoisted: dict[int, tuple[str, int]] = {}
         self._scopes: list[dict[int, Value]] = [{}]
 
     @contextlib.contextmanager
@@ -71,8 +70,7 @@ class Emitter:
     def _write(self, node: int) -> Value:
         b, g = self.builder, self.graph
         if node in self.hoisted:
-            assert self.fetch is not None
-            return self.fetch(node)
+            return b.load(*self.hoisted[node])
         op = g.op[node]
         if op == LEAF:
             return self.load(g.extra[node])

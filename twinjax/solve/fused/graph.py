@@ -23,6 +23,8 @@ _NUMBERS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 COMPARISONS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 """Comparisons, whose nodes are masks, and LLVM's names for them."""
+MASKS = frozenset({*COMPARISONS, "and", "or", "xor", "not", "finite"})
+"""Operations whose nodes are masks."""
 
 
 class Graph:
@@ -240,7 +242,7 @@ def _differentiated(graph: Graph, node: int) -> tuple[int, ...]:
     return args[1:] if graph.op[node] in ("custom", "select") else args
 
 
-_FLAT = frozenset({"sign", "floor", "ceil", "round", "stop", "and", "or", "xor", "not", "finite", *COMPARISONS})
+_FLAT = MASKS | {"sign", "floor", "ceil", "round", "stop"}
 """Operations whose derivative is zero."""
 
 

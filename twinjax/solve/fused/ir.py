@@ -205,6 +205,41 @@ class Builder:
         kind = self.real if kind is None else kind
         self.do(f"store {kind} {text}, ptr {self.at(slot, index, kind)}")
 
+    # ---------------------------------------------------------------------------------------- addresses and counters
+
+    def count_of(self, name: str, a: str | int, b: str | int) -> str:
+        """An instruction on whole numbers of 64 bits: `add`, `sub`, `mul`."""
+        return self.value(f"{name} i64 {a}, {b}")
+
+    def offset(self, address: str, index: str | int, kind: str | None = None) -> str:
+        """The address of an element of a buffer of scalars (or of another type)."""
+        return self.at(address, index, self.scalar if kind is None else kind)
+
+    def read(self, address: str, index: str | int = 0, kind: str | None = None) -> str:
+        """An element of a buffer of scalars (or of another type)."""
+        kind = self.scalar if kind is None else kind
+        return self.value(f"load {kind}, ptr {self.offset(address, index, kind)}")
+
+    def write(self, value: str | float, address: str, index: str | int = 0, kind: str | None = None) -> None:
+        """Put a scalar into a buffer."""
+        text = self.single(value) if kind is None else str(value)
+        kind = self.scalar if kind is None else kind
+        self.do(f"store {kind} {text}, ptr {self.offset(address, index, kind)}")
+
+    def choose(self, condition: str, a: str | float, b: str | float, kind: str | None = None) -> str:
+        """The scalar a if the condition (i1) holds, else b."""
+        x, y = (self.single(v) if kind is None else str(v) for v in (a, b))
+        kind = self.scalar if kind is None else kind
+        return self.value(f"select i1 {condition}, {kind} {x}, {kind} {y}")
+
+    def test(self, predicate: str, a: str | float, b: str | float) -> str:
+        """A comparison of scalars, i1."""
+        return self.value(f"fcmp {predicate} {self.scalar} {self.single(a)}, {self.single(b)}")
+
+    def none(self, mask: str) -> str:
+        """Whether no lane holds, i1."""
+        return self.value(f"xor i1 {self.any(mask)}, true")
+
     def lane(self, slot: str, lane: str, index: int | str = 0, kind: str | None = None) -> str:
         """The address of one lane of an element."""
         kind = self.scalar if kind is None else kind

@@ -63,4 +63,4 @@ def rem(b: Builder, x: str, y: str) -> str:
         r2 = residual(b, r, quotient, unit)
         r2 = b.select(b.compare("olt", r2, 0.0), b.add(r2, unit), r2)
         b.store(left, b.select(active, r2, r))
-    return with_sign(b, b.select(b.either(sound, b.compare("uno", x, y)), b.load(left), NAN), x)
+    return with_sign(b, b.select(sound, b.load(left), NAN), x)

@@ -46,6 +46,7 @@ def lgamma(b: Builder, x: str) -> str:
         mirrored = b.both(b.compare("olt", x, 0.0), b.compare("ogt", size, SMALL))
         b.store(slot, b.select(mirrored, reflected, value))
     value = b.select(b.compare("olt", size, INFINITY), b.load(slot), size)
+    value = b.select(b.either(b.compare("oeq", x, 1.0), b.compare("oeq", x, 2.0)), 0.0, value)
     return b.select(b.compare("oeq", x, 0.0), INFINITY, value)
 
 

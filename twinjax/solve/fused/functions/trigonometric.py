@@ -173,10 +173,10 @@ def _direction(b: Builder, y: str, x: str, left: str | None) -> str:
     """
     steep = b.compare("ogt", y, x)
     small, large = b.select(steep, x, y), b.select(steep, y, x)
-    diagonal = b.compare("ogt", small, b.mul(0.41421356237309503, large))
     alike = b.compare("oeq", small, INFINITY)
     down = b.select(b.compare("ogt", large, 2.0 ** (form(b).bias - 2)), 0.125, 1.0)
     small, large = b.select(alike, 1.0, b.mul(small, down)), b.select(alike, 1.0, b.mul(large, down))
+    diagonal = b.compare("ogt", small, b.mul(0.41421356237309503, large))
     top = b.select(diagonal, b.sub(small, large), small)
     bottom = b.select(diagonal, b.add(large, small), large)
     t = b.div(top, b.select(b.compare("oeq", bottom, 0.0), 1.0, bottom))

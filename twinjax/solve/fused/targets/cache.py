@@ -5,11 +5,13 @@ A file that was cut short or changed is compiled again, and a folder that cannot
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import resources
 from pathlib import Path
 
 from twinjax.solve.compiling import cache_folder
@@ -29,12 +31,22 @@ def kept(name: str, make: Callable[[], bytes]) -> bytes:
 
 
 def digest(*parts: object) -> str:
-    """A name of 32 hexadecimal digits for a list of parts; no two lists share their text."""
-    said = hashlib.sha256()
+    """A name of 32 hexadecimal digits for a list of parts, told apart, and for the code that compiles them."""
+    said = hashlib.sha256(_code())
     for part in parts:
         text = str(part).encode()
         said.update(len(text).to_bytes(8, "little") + text)
     return said.hexdigest()[:32]
+
+
+@functools.cache
+def _code() -> bytes:
+    """A hash of this folder's files: another way to compile makes other files."""
+    found = hashlib.sha256()
+    for file in sorted(resources.files("twinjax.solve.fused.targets").iterdir(), key=lambda f: f.name):
+        if file.name.endswith((".py", ".ll")):
+            found.update(file.read_bytes())
+    return found.digest()
 
 
 def _read(path: Path) -> bytes | None:

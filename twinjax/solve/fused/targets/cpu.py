@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from importlib.metadata import version
 from typing import Any
 
 import jax
@@ -37,7 +36,7 @@ def target(kernel: Kernel) -> str:
     if why is not None:
         raise ValueError(why)
     handler = handler_ir(kernel)
-    content = digest(kernel.key, kernel.lanes, handler, version("twinjax"), llvm.compiler(), *llvm.host())
+    content = digest(kernel.key, kernel.lanes, handler, llvm.compiler(), *llvm.host())
     name = f"twinjax.{content}"
     with _LOCK:
         if name not in _REGISTERED:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import os
 import re
-from importlib.metadata import version
 from typing import Any
 
 import jax
@@ -66,7 +65,7 @@ def ptx(kernel: Kernel, patients: int, architecture: str | None = None) -> str:
 def _text(kernel: Kernel, number: int) -> str:
     """The PTX of a kernel for one patient; the number of patients is a constant in memory, so as to be replaced."""
     entry = _entry(kernel)
-    name = digest(kernel.key, number, entry, version("twinjax"), llvm.compiler())
+    name = digest(kernel.key, number, entry, llvm.compiler())
     make = functools.partial(_compile, kernel, entry, number)
     return kept(f"{name}.ptx", make).decode()
 

@@ -21,6 +21,9 @@ def launch(kernel: Kernel, *arrays: Any) -> tuple[Array, ...]:
     """Run a kernel on every patient. It may stand in ``jit``, ``vmap``, ``scan``, ``cond`` and ``shard_map``
     (with ``check_vma=False``); it has no derivative of its own.
 
+    Under ``vmap``, what is not batched is repeated in memory. Arrays that are spread over devices are gathered first,
+    unless it stands in ``shard_map``.
+
     **Parameters**
     - kernel: what to run; nothing is compiled before a program that holds it is lowered
     - arrays: one for each input, (patients, ...) with as many elements per patient as the input has, of its dtype

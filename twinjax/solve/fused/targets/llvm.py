@@ -51,12 +51,6 @@ def compiler() -> str:
     return f"llvmlite {llvmlite.__version__} LLVM {'.'.join(map(str, _binding().llvm_version_info))}"
 
 
-def vector_width() -> int:
-    """Doubles in one vector register of this processor: 8, 4 or 2."""
-    features = host()[2].split(",")
-    return 8 if "+avx512f" in features else 4 if "+avx" in features else 2
-
-
 def object_code(text: str) -> bytes:
     """Machine code of a module for this processor, as the bytes of an object file."""
     with _LOCK:

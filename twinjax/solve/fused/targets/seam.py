@@ -41,11 +41,11 @@ class Kernel:
     """A function of each patient's own rows, as text that can be written for any number of lanes.
 
     ``emit(lanes)`` gives LLVM IR that defines ``void @solve(ptr %in, ptr %out, i64 %begin, i64 %end)``, its own
-    declarations of LLVM's intrinsics and the groups of attributes that it uses (any number but #90; for Windows they
-    should hold "no-stack-arg-probe"). ``%in`` and ``%out`` are arrays of pointers to the buffers, which are aligned to
-    their elements only and do not overlap; it serves the patients from ``%begin`` up to and without ``%end``, reads and
-    writes the rows of these alone, and calls nothing from outside. On a GPU it is the text for one lane, inlined into
-    an entry that serves one patient: indices into ``%in`` and ``%out`` must be constants there.
+    declarations of LLVM's intrinsics and the groups of attributes that it uses (any number but #90 and #91; for Windows
+    they should hold "no-stack-arg-probe"). ``%in`` and ``%out`` are arrays of pointers to the buffers, which are
+    aligned to their elements only and do not overlap; it serves the patients from ``%begin`` up to and without
+    ``%end``, reads and writes the rows of these alone, and calls nothing from outside. On a GPU it is the text for one
+    lane, inlined into an entry that serves one patient: indices into ``%in`` and ``%out`` must be constants there.
 
     **Parameters**
     - key: says everything about the kernel but the target: equal keys mean equal inputs, outputs and text. It must
