@@ -48,14 +48,16 @@ class Calculus:
     """How each quantity of a kernel depends on the directions: the derivative of every leaf, hence of every node.
 
     Leaves are named (kind, index, jet): `y` states, `k` slopes, `u` input rates, `t` time, `h` step, `s` time of the
-    sample since the step began; parameters are ("p", index) and ("seed", direction), 1 in that direction's segment.
+    sample since the step began; `e`, `f`, `E`, `F` and `w` are a `Propagator`'s; parameters are ("p", index) and ("seed", direction), 1 in that direction's segment.
     """
 
     def __init__(self, graph: Graph, equations: Equations, directions: tuple[Direction, ...], jets: list[Jet]) -> None:
         self.graph, self.equations, self.directions, self.jets = graph, equations, directions, jets
         self.solved: dict[tuple[int, int, Jet], int] = {}
         self._along = [Derivative(graph, lambda name, a=a: self._tangent(a, name)) for a in range(len(directions))]
-        self.present: set[tuple[str, int, Jet]] = {("t", 0, ()), ("h", 0, ()), ("s", 0, ())}
+        self._partials: dict[tuple[str, int], Derivative] = {}
+        self.propagated: Any = None
+        self.present: set[tuple[str, Any, Jet]] = {("t", 0, ()), ("h", 0, ()), ("s", 0, ()), ("w", 0, ())}
         n = range(equations.states)
         self.present |= {(kind, i, ()) for kind in ("y", "k") for i in n}
         self.present |= {("u", i, ()) for i in equations.entered}
@@ -78,7 +80,7 @@ class Calculus:
         """The leaves of all states (or slopes, or inputs)."""
         return [self.leaf(kind, i, jet) for i in range(self.equations.states)]
 
-    def leaf(self, kind: str, index: int = 0, jet: Jet = ()) -> int:
+    def leaf(self, kind: str, index: Any = 0, jet: Jet = ()) -> int:
         """A leaf; the constant 0 where it is structurally zero."""
         here = (kind, index, jet) in self.present
         return self.graph.leaf((kind, index, jet)) if here else self.graph.constant(0.0)
@@ -96,10 +98,6 @@ class Calculus:
             leaf, g = (kind, index, ()), self.graph
             self._partials[key] = Derivative(g, lambda name: g.constant(float(name == leaf)))
         return self._partials[key].of(node)
-
-    @property
-    def _partials(self) -> dict[tuple[str, int], Derivative]:
-        return self.__dict__.setdefault("_by", {})
 
     def leibniz(self, factor: int, solution: Any, jet: Jet) -> int:
         """Derivative of ``factor * x`` less ``factor * (derivative of x)``; `solution(jet)` gives those of x."""
@@ -127,7 +125,17 @@ class Calculus:
         kind, index, jet = name
         if direction.sample:
             return g.constant(float(kind == "s" and jet == ()))
-        return self.leaf(kind, index, tuple(sorted((*jet, a))))
+        found = self.leaf(kind, index, tuple(sorted((*jet, a))))
+        if kind in ("E", "F"):
+            assert self.propagated is not None
+            longer = self.leaf("h", 0, (a,))
+            found = g.add(found, g.mul(longer, self.propagated.lengthened(kind, index, jet)))
+        return found
+
+    def forget(self) -> None:
+        """What was zero may no longer be."""
+        for derivative in self._along:
+            derivative.known.clear()
 
     def _close(self) -> None:
         """Which derivatives of states and slopes can ever be other than zero: the least set that contains the doses'
@@ -145,5 +153,4 @@ class Calculus:
             if more <= self.present:
                 return
             self.present |= more
-            for derivative in self._along:  # what was zero may no longer be
-                derivative.known.clear()
+            self.forget()

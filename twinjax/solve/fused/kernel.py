@@ -51,7 +51,7 @@ class Loop:
         """Every node that the kernel computes, and those of them that parameters alone decide."""
         c, step, eq = self.c, self.step, self.c.equations
         states = range(eq.states)
-        kept = c.jets if step.keeps_slopes else [()]
+        kept = c.jets if step.keeps_slopes else [()] if not step.exact else []
         kept = [(i, j) for j in kept for i in states if ("k", i, j) in c.present]
         slopes = eq.derivative(c.graph, c.leaf("t"), c.state(), c.state("u"))
         self.start: Placed = {(i, j): c.of(x, j) for i, x in enumerate(eq.initial(c.graph)) for j in c.jets}
@@ -63,6 +63,13 @@ class Loop:
         self.saved = [c.of(x, j) for x in seen for j in c.jets]
         programs = (self.start, self.slopes, self.reached, self.following)
         every = [*itertools.chain.from_iterable(p.values() for p in programs), *step.error, *self.saved]
+        p = c.propagated
+        if p is not None:
+            every += [p.norm, *p.series.values(), *p.doubled.values()]
+            self._entries = {key: at for at, key in enumerate(dict.fromkeys([*p.series, *p.doubled]))}
+            self._matrices, self._doubling = (self.b.slot(count=len(self._entries)) for _ in range(2))
+            for at in range(len(self._entries)):
+                self.b.store(self._matrices, 0.0, at)
         self.hoisted = {node: at for at, node in enumerate(_hoisted(c.graph, every))}
         self._hoists = self.b.slot(count=len(self.hoisted))
 
@@ -101,6 +108,10 @@ class Loop:
             segment = float(self.c.directions[name[1]].segment or 0)
             return b.select(b.compare("oeq", lanes.load("segment"), segment), 1.0, 0.0)
         kind, i, jet = name
+        if kind in ("E", "F"):
+            return b.load(self._matrices, self._entries[kind.lower(), i, jet])
+        if kind in ("e", "f"):
+            return b.load(self._doubling, self._entries[kind, i, jet])
         if kind == "t":
             moved = lanes.moved[TIME]
             return b.load(lanes.tj, moved.index(jet)) if jet else b.add(lanes.load("base"), lanes.load("tau"))
@@ -123,8 +134,11 @@ class Loop:
             with b.when(b.any(born)), e.scope(fresh=True):
                 self._put(lanes.y, born, self.start)
             values = self._put(lanes.k if self.step.keeps_slopes else None, anew, self.slopes)
-            slopes = [values.get((i, ()), 0.0) for i in range(lanes.n)]
-            lanes.store("h", b.select(anew, self._first_step(slopes), lanes.load("h")))
+            if self.step.exact:
+                lanes.store("stale", b.select(lanes.holds("reload"), 1.0, lanes.load("stale")))
+            else:
+                slopes = [values.get((i, ()), 0.0) for i in range(lanes.n)]
+                lanes.store("h", b.select(anew, self._first_step(slopes), lanes.load("h")))
             for name in ("anew", "reload", "born"):
                 lanes.store(name, 0.0)
 
@@ -164,34 +178,42 @@ class Loop:
         b, e, lanes = self.b, self.emitter, self.lanes
         base, stop, at = (lanes.load(name) for name in ("base", "stop", "tau"))
         lands, ts = lanes.holds("lands"), b.sub(lanes.load("ts"), base)
-        sampled = b.both(lanes.holds("final"), b.compare("ole", ts, at))
+        sampled = b.compare("ole", ts, at)
+        if not self.step.exact:  # the next step's interpolant serves as well, unless there is none
+            sampled = b.both(sampled, lanes.holds("final"))
         spoilt = b.compare("une", lanes.load("code"), 0.0)
         still = b.either(b.compare("ole", stop, at), b.either(sampled, spoilt))
-        floor = b.mul(b.maximum(b.intrinsic("fabs", lanes.load("last")), lanes.load("span")), self._finest)
         moving = b.both(active, b.invert(still))  # a lane that stands still is served after one turn
+        floor = b.mul(b.maximum(b.intrinsic("fabs", lanes.load("last")), lanes.load("span")), self._finest)
         with b.forever() as leave:
             tau, h = lanes.load("tau"), lanes.load("h")
             cap = b.sub(stop, tau)
-            full = b.compare("oge", b.mul(h, 1.0 + 1e-6), cap)
-            step = b.select(still, h, b.select(full, cap, h))
+            aim = b.minimum(b.sub(ts, tau), cap) if self.step.exact else h
+            full = b.compare("oge", aim if self.step.exact else b.mul(h, 1.0 + 1e-6), cap)
+            step = b.select(still, h, b.select(full, cap, aim))
             landing = b.both(full, lands)
-            self.now = {("t", 0, ()): b.add(base, tau), ("h", 0, ()): step}
+            self.now = {("t", 0, ()): b.add(base, tau), ("h", 0, ()): step, ("w", 0, ()): b.select(still, 0.0, 1.0)}
             for i, jet in enumerate(lanes.moved[TIME]):
                 self.now["t", 0, jet] = b.load(lanes.tj, i)
                 self.now["h", 0, jet] = b.select(landing, b.sub(b.load(lanes.tej, i), self.now["t", 0, jet]), 0.0)
+            if self.step.exact:
+                self._propagate(moving, step, h, floor)
             y = e.emit([self.c.leaf("y", i) for i in range(lanes.n)])
             values = dict(zip(self.reached, e.emit(self.reached.values()), strict=True))
             slopes = dict(zip(self.following, e.emit(self.following.values()), strict=True))
-            good, factor = self._judge(y, [values[i, ()] for i in range(lanes.n)])
-            moved, following = b.both(moving, good), b.mul(step, factor)
-            hopeless = b.both(b.both(moving, b.invert(good)), b.compare("olt", following, floor))
-            lanes.store("h", b.select(moving, following, h))
+            moved, hopeless = moving, b.differs(active, active)
+            if not self.step.exact:
+                good, factor = self._judge(y, [values[i, ()] for i in range(lanes.n)])
+                following = b.mul(step, factor)
+                moved = b.both(moving, good)
+                hopeless = b.both(b.both(moving, b.invert(good)), b.compare("olt", following, floor))
+                lanes.store("h", b.select(moving, following, h))
             steps = b.add(lanes.load("steps"), b.select(moving, 1.0, 0.0))
             lanes.store("steps", steps)
             for slot, kind, nodes in ((lanes.y, "y", values), (lanes.k, "k", slopes)):
                 for (i, jet), value in nodes.items():
                     b.store(slot, b.select(moved, value, e.emit([self.c.leaf(kind, i, jet)])[0]), lanes.index(i, jet))
-            now = b.select(moved, b.select(full, stop, b.add(tau, step)), tau)
+            now = b.select(moved, b.select(full, stop, ts if self.step.exact else b.add(tau, step)), tau)
             lanes.store("tau", now)
             for i, jet in enumerate(lanes.moved[TIME]):
                 b.store(lanes.tj, b.select(b.both(moved, landing), b.load(lanes.tej, i), self.now["t", 0, jet]), i)
@@ -200,6 +222,41 @@ class Loop:
             leave(b.any(b.either(b.both(active, b.either(still, stuck)), due)))
         lanes.store("code", b.select(hopeless, float(STEP_TOO_SMALL), lanes.load("code")))
         return b.either(moved, b.both(active, still)), still, tau
+
+    def _propagate(self, moving: str, step: str, known: str, floor: str) -> None:
+        """The matrices of an exact step, in the lanes where they are those of another step or of other parameters."""
+        b, e, lanes, p = self.b, self.emitter, self.lanes, self.step.calculus.propagated
+        differs = b.compare("ugt", b.intrinsic("fabs", b.sub(step, known)), floor)
+        stale = b.both(moving, b.either(differs, lanes.holds("stale")))
+        with b.when(b.any(stale)), e.scope(fresh=True):
+            norm, short, doublings = e.emit([p.norm])[0], b.slot(), b.slot()
+            b.store(short, step)
+            b.store(doublings, 0.0)
+            with b.forever() as leave:
+                m, count = b.load(short), b.load(doublings)
+                long = b.both(b.compare("ogt", b.mul(m, norm), 0.5), b.compare("olt", count, 60.0))
+                leave(b.none(long))
+                b.store(short, b.select(long, b.mul(m, 0.5), m))
+                b.store(doublings, b.select(long, b.add(count, 1.0), count))
+            self.now["m", 0, ()] = b.load(short)
+            with e.scope():
+                values = dict(zip(p.series, e.emit(p.series.values()), strict=True))
+                for key, at in self._entries.items():
+                    b.store(self._doubling, values.get(key, 0.0), at)
+            with b.forever() as leave, e.scope():
+                count = b.load(doublings)
+                more = b.compare("ogt", count, 0.5)
+                leave(b.none(more))
+                values = dict(zip(p.doubled, e.emit(p.doubled.values()), strict=True))
+                for key, value in values.items():
+                    at = self._entries[key]
+                    b.store(self._doubling, b.select(more, value, b.load(self._doubling, at)), at)
+                b.store(doublings, b.sub(count, 1.0))
+            for at in self._entries.values():
+                new, old = b.load(self._doubling, at), b.load(self._matrices, at)
+                b.store(self._matrices, b.select(stale, new, old), at)
+            lanes.store("h", b.select(stale, step, known))
+            lanes.store("stale", b.select(stale, 0.0, lanes.load("stale")))
 
     def _judge(self, before: list[Value], after: list[Value]) -> tuple[str, str]:
         """Whether the error is within tolerance, and what to multiply the step by."""
@@ -259,7 +316,7 @@ class Loop:
         lanes.store("turns", turns)
         slot = lanes.k if self.step.keeps_slopes else lanes.y
         known = [b.load(s, i) for s in dict.fromkeys((lanes.y, slot)) for i in range(lanes.n)]
-        known += [] if self.step.keeps_slopes else self.emitter.emit(self.slopes.values())
+        known += [] if self.step.keeps_slopes else self.emitter.emit(self.step.slopes)
         small = b.both(b.compare("oeq", code, float(STEP_TOO_SMALL)), b.invert(self._finite(known)))
         code = b.select(small, float(NOT_FINITE), code)
         most = 4.0 * (self.layout.events + self.layout.samples) + 16.0  # a patient that never gets on has lost its way

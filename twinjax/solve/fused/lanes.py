@@ -20,7 +20,7 @@ jumps; parameter segment `place` begins."""
 INPUTS = ("parameters", "events", "jumps", "samples", "orders", "start", "derivatives")
 OUTPUTS = ("values", "code", "steps", "ranks")
 _SLOTS = ("active", "tau", "base", "h", "stop", "lands", "last", "steps", "turns", "code", "bad", "anew", "reload",
-          "born", "segment", "ts", "os", "final", "te", "oe", "span")  # fmt: skip
+          "born", "segment", "ts", "os", "final", "te", "oe", "span", "stale")  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Lanes:
     which to stop, `lands` whether an event is there, `last` the last sample's time, `span` the whole duration, `ts`,
     `os`, `te`, `oe` time and order of the next sample and event (infinite if there is none), `final` whether the next
     sample is the last, `segment`, `steps`, `turns`, `code`; `bad` whether an output was not finite; `anew`, `reload`
-    and `born` what has to be computed before the next step. Slots of many: `y` states, `u` input rates, `k` slopes
+    and `born` what has to be computed before the next step, `stale` whether a propagator's matrices do. Slots of many: `y` states, `u` input rates, `k` slopes
     (states within jets), `running` infusions into each state, `p` parameters, `tj` and `tej` derivatives of the time
     and of the next event's time.
     """

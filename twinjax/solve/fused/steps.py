@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 
 from twinjax.solve.fused.elimination import eliminate
 from twinjax.solve.fused.jets import Calculus
+from twinjax.solve.fused.propagator import Propagator
 from twinjax.solve.fused.tableaus import RODAS5P, TSIT5, ExplicitTableau, RosenbrockTableau
 
 
@@ -15,11 +16,13 @@ class Step(Protocol):
     """What the kernel's loop needs of a method.
 
     A step goes from the leaves `y`, `u`, `t` over `h`; `keeps_slopes` if it also takes the leaves `k`, the slopes
-    where it starts. `fastest` bounds how much longer the next step may be.
+    where it starts. `fastest` bounds how much longer the next step may be. An `exact` step is a `Propagator`'s: it has no
+    error, and goes no further than the next sample.
     """
 
     fastest: ClassVar[float]
     keeps_slopes: ClassVar[bool]
+    exact: ClassVar[bool]
     calculus: Calculus
     reached: list[int]
     slopes: list[int]
@@ -46,6 +49,7 @@ class _Explicit:
 
     fastest = 10.0
     keeps_slopes = True
+    exact = False
 
     def __init__(self, calculus: Calculus, tableau: ExplicitTableau = TSIT5) -> None:
         c, g, eq = calculus, calculus.graph, calculus.equations
@@ -74,6 +78,7 @@ class _Rosenbrock:
 
     fastest = 6.0
     keeps_slopes = False
+    exact = False
 
     def __init__(self, calculus: Calculus, tableau: RosenbrockTableau = RODAS5P) -> None:
         c, g, eq = calculus, calculus.graph, calculus.equations
@@ -184,3 +189,15 @@ class Rodas5P:
     def step(self, calculus: Calculus) -> Step:
         """The step's nodes."""
         return _Rosenbrock(calculus)
+
+
+@dataclasses.dataclass(frozen=True)
+class Linear:
+    """Exact, by the matrix exponential: for up to 8 states, linear with coefficients that are constant between events.
+
+    **Reference**: scaling and squaring, Moler & Van Loan 2003, doi:10.1137/S00361445024180.
+    """
+
+    def step(self, calculus: Calculus) -> Step:
+        """The step's nodes."""
+        return Propagator(calculus)

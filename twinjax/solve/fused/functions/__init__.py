@@ -2,6 +2,21 @@
 
 A kernel is one text for every processor and for CUDA devices, and gives the same numbers in 1, 8 or 16 lanes. The C
 library has no vectors, differs between machines, and is not there on a device, so the functions are written here.
+
+Largest errors measured, double and single precision, in units of the last place against twice the digits (a correctly
+rounded value has 0.5); in the tests each has a bound:
+
+    exp 1.1, 1.1    exp2 1.2, 1.1   expm1 1.4, 1.3  log 0.9, 0.8    log1p 0.9, 0.8  pow 1.1, 1.0     logistic 2.3, 2.4
+    sin 0.9, 0.8    cos 0.9, 0.8    tan 2.2, 2.2    asin 1.2, 1.1   acos 0.8, 0.8   atan 1.9, 1.9    atan2 2.0, 2.0
+    sinh 1.6, 1.6   cosh 1.4, 1.3   tanh 1.5, 1.5   asinh 1.7, 1.6  acosh 2.2, 2.3  atanh 1.6, 1.9   cbrt 0.6, 0.6
+    erf 1.3, 1.1    erfc 2.8, 3.3   erf_inv 2.3, 2.1                rem 0, 0        trigamma 7.4, 0.5
+
+    lgamma      relative 4e-16 where |value| > 1e-2 (4e-14 for negative x), absolute nearer to its zeros; single 0.5
+    digamma     relative 2e-14 where |value| > 0.1, absolute nearer to its zeros; single 0.5
+    inverse_tenth_root      relative 1e-6, for step sizes
+
+What is not a number, infinite, zero or subnormal goes in and comes out as in C's library; sin, cos and tan beyond
+2**30 (single: 2**17) give NaN. `floor`, `ceil`, `roundeven`, `fabs` and `sqrt` are intrinsics of LLVM.
 """
 
 from __future__ import annotations

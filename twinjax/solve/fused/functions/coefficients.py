@@ -1,6 +1,7 @@
-"""Polynomials of the functions: interpolants at Chebyshev points, worked out with 160 digits and rounded to doubles.
+"""Polynomials of the functions, the lowest power first: below each is what it stands for, and where.
 
-Each is kept as (what it approximates, from, to, coefficients by precision, the lowest power first).
+They interpolate at the interval's Chebyshev points, worked out with 160 digits and rounded to doubles; the last three
+are the asymptotic series of the gamma functions.
 """
 
 from __future__ import annotations

@@ -59,11 +59,9 @@ def erf_inv(b: Builder, x: str) -> str:
     w = b.neg(b.call("log", b.mul(rest, b.add(1.0, size))))
     near = b.compare("olt", w, 7.0)
     y = b.select(near, b.mul(size, polynomial(b, w, ERF_INV)), polynomial(b, b.intrinsic("sqrt", w), ERF_INV_TAIL))
-    missed = b.select(
-        b.compare("olt", size, 0.5), b.sub(b.call("erf", y), size), b.sub(rest, b.call("erfc", y))
-    )  # fmt: skip
-    slope = b.call("exp", b.mul(y, y))
-    step = b.mul(b.mul(missed, slope), HALF_ROOT_PI)
+    below, above = b.sub(b.call("erf", y), size), b.sub(rest, b.call("erfc", y))
+    missed = b.select(b.compare("olt", size, 0.5), below, above)
+    step = b.mul(b.mul(missed, b.call("exp", b.mul(y, y))), HALF_ROOT_PI)
     value = b.sub(y, b.div(step, b.fma(y, step, 1.0)))
     value = b.select(b.compare("oeq", size, 1.0), INFINITY, value)
     return with_sign(b, b.select(b.compare("olt", size, form(b).tiny), b.mul(HALF_ROOT_PI, size), value), x)

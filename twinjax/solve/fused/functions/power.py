@@ -62,8 +62,13 @@ def pow(b: Builder, x: str, y: str) -> str:
     low = b.select(inside, low, 0.0)
     high = b.select(inside, high, b.select(b.compare("ogt", high, 0.0), furthest, -furthest))
     parts = reduce(b, high, low)
-    value = scale(b, b.add(1.0, b.add(parts.r, parts.rest)), parts.n, parts.held)
-    return _special(b, x, y, size, value)
+    slot = b.slot()
+    b.store(slot, scale(b, b.add(1.0, b.add(parts.r, parts.rest)), parts.n, parts.held))
+    usual = b.both(b.compare("ogt", x, 0.0), b.compare("olt", x, INFINITY))
+    usual = b.both(usual, b.compare("olt", absolute(b, y), INFINITY))
+    with b.when(b.any(b.invert(usual))):
+        b.store(slot, _special(b, x, y, size, b.load(slot)))
+    return b.load(slot)
 
 
 def _special(b: Builder, x: str, y: str, size: str, value: str) -> str:
