@@ -86,6 +86,11 @@ class Diffrax(AbstractBackend):
 
         return jax.vmap(close)(problem, y, code, steps)
 
+    def interval(self, model: AbstractModel, steady: Steady, y: Any) -> Any:
+        """The state after one dosing interval that begins in the state `y` `(states,)`."""
+        solver = self.solver or (_implicit(self.rtol, self.atol) if type(model).stiff else dfx.Tsit5(scan_kind="lax"))
+        return _Loop(None, solver, self.rtol, self.atol, self.max_steps, self.order).interval(model, steady, y)
+
 
 def _implicit(rtol: float, atol: float) -> dfx.AbstractSolver:
     return dfx.Kvaerno5(scan_kind="lax", root_finder=dfx.VeryChord(rtol=rtol, atol=atol, kappa=1.0))
@@ -147,7 +152,7 @@ class _Loop:
     still.
     """
 
-    def __init__(self, p: Problem, solver: Any, rtol: Any, atol: Any, max_steps: int, order: int) -> None:
+    def __init__(self, p: Any, solver: Any, rtol: Any, atol: Any, max_steps: int, order: int) -> None:
         self.p, self.solver, self.rtol, self.atol, self.max_steps, self.order = p, solver, rtol, atol, max_steps, order
 
     def run(self) -> tuple[Any, Any, Any]:
@@ -299,18 +304,18 @@ class _Loop:
 
     def steady_state(self, model: AbstractModel, steady: Steady, start: Any) -> tuple[Any, Any]:
         """The state that one dosing interval maps to itself."""
+        return fixed_point(self.interval, model, steady, start, self.rtol, self.atol, self.order)
 
-        def interval(model: AbstractModel, s: Steady, y: Any) -> Any:
-            one_hot = jnp.zeros(y.shape[0]).at[s.compartment].set(1.0)
+    def interval(self, model: AbstractModel, steady: Steady, y: Any) -> Any:
+        """The state after one dosing interval."""
+        one_hot = jnp.zeros(y.shape[0]).at[steady.compartment].set(1.0)
 
-            def piece(c: Any, k: Any) -> tuple[Any, None]:
-                t, y = c
-                y = self.flow(model, t, s.lengths[k], y, one_hot * s.rates[k])
-                return (t + s.lengths[k], y + jnp.where(k == 1, s.bolus, 0.0) * one_hot), None
+        def piece(c: Any, k: Any) -> tuple[Any, None]:
+            t, y = c
+            y = self.flow(model, t, steady.lengths[k], y, one_hot * steady.rates[k])
+            return (t + steady.lengths[k], y + jnp.where(k == 1, steady.bolus, 0.0) * one_hot), None
 
-            return jax.lax.scan(piece, (s.time, y), jnp.arange(4))[0][1]
-
-        return fixed_point(interval, model, steady, start, self.rtol, self.atol, self.order)
+        return jax.lax.scan(piece, (steady.time, y), jnp.arange(4))[0][1]
 
 
 class _Step(eqx.Module):

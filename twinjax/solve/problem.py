@@ -143,8 +143,8 @@ class AbstractBackend(eqx.Module):
 
     @property
     def batch(self) -> int:
-        """How many patients one call serves best: what a long cohort is cut into."""
-        return 1024
+        """How many patients one call serves best, a power of two: a long cohort is solved by so many."""
+        return 256
 
     @abc.abstractmethod
     def solve(self, problem: Problem) -> Solution:

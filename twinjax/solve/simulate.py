@@ -12,6 +12,7 @@ from twinjax.models.base import AbstractModel
 from twinjax.solve.compiling import compiled
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
+from twinjax.solve.fused import Fused
 from twinjax.solve.problem import AbstractBackend, Problem, Solution, build
 
 
@@ -37,8 +38,8 @@ class Patients(Protocol):
 
 
 def choose(problem: Problem, backend: AbstractBackend | None = None) -> AbstractBackend:
-    """The backend that will serve, its own choices made: closed form where the model is linear with constant
-    coefficients, diffrax elsewhere, or the one given.
+    """The backend that will serve, its own choices made: a fused kernel where the model can be compiled into one, closed
+    form where it is linear with constant coefficients, diffrax elsewhere; or the one given.
 
     **Raises** `ValueError` with every backend's refusal if none can serve, or that of the one given.
     """
@@ -48,7 +49,7 @@ def choose(problem: Problem, backend: AbstractBackend | None = None) -> Abstract
             raise ValueError(f"{type(backend).__name__} cannot serve: {why}")
         return backend.prepared(problem)
     refusals = []
-    for candidate in (Exact(), Diffrax()):
+    for candidate in (Fused(), Exact(), Diffrax()):
         why = candidate.refusal(problem)
         if why is None:
             return candidate.prepared(problem)

@@ -18,8 +18,10 @@ _STIFF = 3e4
 """Rate times duration above which an implicit method is chosen: an explicit one needs about a third as many steps."""
 
 
-def is_stiff(problem: Problem) -> bool:
-    """Measured on the first patients' Jacobians; inside jit, what the model says of itself."""
+def is_stiff(problem: Problem, threshold: float = _STIFF) -> bool:
+    """Whether the fastest rate of the first patients' Jacobians, times the duration, is above a threshold; inside jit,
+    what the model says of itself.
+    """
     known = not any(isinstance(x, Tracer) for x in jax.tree.leaves((problem.model, problem.time, problem.doses)))
     if not known:
         return type(problem.model).stiff
@@ -30,7 +32,7 @@ def is_stiff(problem: Problem) -> bool:
     spans = np.ptp(np.asarray(few.time), axis=1)
     finite = np.all(np.isfinite(jacobians), axis=(1, 2))
     fastest = np.abs(np.linalg.eigvals(jacobians[finite])).max(axis=1, initial=0.0)
-    return bool(np.any(fastest * spans[finite] > _STIFF))
+    return bool(np.any(fastest * spans[finite] > threshold))
 
 
 @eqx.filter_jit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -10,16 +11,21 @@ import jax
 import jax.numpy as jnp
 
 from twinjax.models.base import AbstractModel, state_names
+from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.events import Agenda, Steady, agenda, as_input, ravel, route_table, undeclared
 from twinjax.solve.fused.carry import Source, Tables, carry
 from twinjax.solve.fused.compiled import Settings, equations
 from twinjax.solve.fused.lanes import ADD, GIVE, SET, SWITCH
-from twinjax.solve.fused.steps import Method, Rodas5P, Tsit5
+from twinjax.solve.fused.propagator import LARGEST, is_linear
+from twinjax.solve.fused.steps import Linear, Method, Rodas5P, Tsit5
 from twinjax.solve.fused.targets import available
 from twinjax.solve.fused.tracing import Unsupported
 from twinjax.solve.problem import NOT_FINITE, OK, AbstractBackend, Problem, Solution
 from twinjax.solve.steady import fixed_point
 from twinjax.solve.stiffness import is_stiff
+
+_STIFF = 3e3
+"""Rate times duration above which `Rodas5P` is chosen: its step costs twice that of `Tsit5`, which is limited to 3.3."""
 
 
 class Fused(AbstractBackend):
@@ -28,8 +34,9 @@ class Fused(AbstractBackend):
     The model's `derivative` and `output` are read off their jaxpr and compiled with the integrator, doses, samples and
     derivatives into one kernel.
 
-    **Parameters**: `rtol`, `atol`, local error tolerances (`atol` in the states' units); `method`, `Tsit5()` or
-    `Rodas5P()`, None for the automatic choice (as `Diffrax` chooses); `max_steps` per patient; `precision`, "f64" or
+    **Parameters**: `rtol`, `atol`, local error tolerances (`atol` in the states' units); `method`, `Linear()`,
+    `Tsit5()` or `Rodas5P()`, None for the automatic choice: the first for up to 8 states with linear equations, the
+    last where the equations are stiff, measured as `Diffrax` does; `max_steps` per patient; `precision`, "f64" or
     "f32" inside the kernel, None for that of the problem; `lanes`, patients side by side on a CPU, None to let the
     size of the model decide. Gradients are exact derivatives of the discrete solution with its steps frozen, to any
     order.
@@ -54,13 +61,21 @@ class Fused(AbstractBackend):
             equations(jax.tree.structure(one), problem.states)
         except Unsupported as why:
             return f"{type(one).__name__} cannot be compiled: {why}"
+        if self.method == Linear():
+            eq = equations(jax.tree.structure(one), problem.states)
+            if eq.states > LARGEST or not is_linear(eq):
+                return f"{type(one).__name__} is not linear with constant coefficients, of up to {LARGEST} states"
         return undeclared(problem)
 
     def prepared(self, problem: Problem) -> Fused:
         """With the method chosen."""
         if self.method is not None:
             return self
-        method = Rodas5P() if is_stiff(problem) else Tsit5()
+        eq = equations(jax.tree.structure(problem.model), problem.states)
+        if eq.states <= LARGEST and is_linear(eq):
+            method: Method = Linear()
+        else:
+            method = Rodas5P() if is_stiff(problem, _STIFF) else Tsit5()
         return Fused(self.rtol, self.atol, method, self.max_steps, self.precision, self.lanes)
 
     def solve(self, problem: Problem) -> Solution:
@@ -74,6 +89,7 @@ class Fused(AbstractBackend):
             parameter=tuple(i if i < count else None for i in range(len(leaves))),
             sampled=numbers.time,
             settings=settings,
+            otherwise=functools.partial(self._otherwise, structure),
         )
         assert jax.tree.leaves(numbers.model) == list(range(count))
         values, (code, steps) = carry(source, leaves)
@@ -92,6 +108,14 @@ class Fused(AbstractBackend):
         known = agenda(p, self._steady_state)
         return _tabulated(p, known)
 
+    def _otherwise(self, structure: Any, *leaves: Any) -> Any:
+        """What is saved, by diffrax: its derivatives cost less to compile where there are very many."""
+        problem = jax.tree.unflatten(structure, leaves)
+        if problem.place is not None:  # the caller's order is restored at the end
+            problem = dataclasses.replace(problem, place=None)
+        found = Diffrax(self.rtol, self.atol, max_steps=self.max_steps).solve(problem)
+        return jnp.stack(jax.tree.leaves((found.output, found.state)), axis=-1)
+
     def _steady_state(self, model: AbstractModel, steady: Steady, start: Any) -> tuple[Any, Any]:
         """The state that one dosing interval maps to itself."""
         return fixed_point(self._interval, model, steady, start, self.rtol, self.atol, 3)
@@ -104,15 +128,26 @@ class Fused(AbstractBackend):
         settings = Settings(
             structure, True, method, float(self.rtol), float(self.atol), self.max_steps, precision, None
         )
+        eq = equations(structure, True)
+
+        def otherwise(*leaves: Any) -> Any:
+            own = [x[0] for x in leaves]
+            model = jax.tree.unflatten(structure, own[: len(flat)])
+            time, lengths, rates, bolus, compartment, y = own[len(flat) :]
+            piece = Steady(time, lengths, rates, bolus, compartment, segment=0)
+            found = Diffrax(self.rtol, self.atol, max_steps=self.max_steps).interval(model, piece, y)
+            return jnp.concatenate([jnp.zeros(eq.observables), found])[None, None]
+
         rest = [steady.time, steady.lengths, steady.rates, steady.bolus, steady.compartment, y]
         source = Source(
             tables=_one_interval,
             parameter=tuple(i if i < len(flat) else None for i in range(len(flat) + len(rest))),
             sampled=None,
             settings=settings,
+            otherwise=otherwise,
         )
         values, _ = carry(source, [jnp.asarray(x)[None] for x in (*flat, *rest)])
-        return values[0, 0, equations(structure, True).observables :]
+        return values[0, 0, eq.observables :]
 
 
 def _tabulated(p: Problem, known: Agenda) -> Tables:

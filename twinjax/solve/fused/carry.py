@@ -49,19 +49,21 @@ class Tables(eqx.Module):
         return {TIME: jnp.append(self.time, self.start), AMOUNT: self.amount, RATE: self.rate, STATE: self.jumps}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Source:
     """Where a kernel's tables come from.
 
     **Parameters**: `tables(*leaves)`, of one patient's leaves; `parameter`, for each leaf the model parameter it is the
-    segments of, None if it is none; `sampled`, the leaf that is the sorted sample times, None if there is none.
-    Compared by identity.
+    segments of, None if it is none; `sampled`, the leaf that is the sorted sample times, None if there is none;
+    `otherwise(*leaves)`, of all patients, what is saved by a way that needs no kernel, for derivatives in more
+    directions than kernels can carry.
     """
 
-    tables: Callable[..., Tables] = dataclasses.field(hash=False, compare=False)
+    tables: Callable[..., Tables]
     parameter: tuple[int | None, ...]
     sampled: int | None
     settings: Settings
+    otherwise: Callable[..., Any]
 
 
 Levels = tuple[tuple[int, ...], ...]
@@ -83,6 +85,20 @@ def carry(source: Source, leaves: Sequence[Any], levels: Levels = ()) -> tuple[A
         active = tuple(
             i for i, t in enumerate(tangents) if not isinstance(t, SymbolicZero) and t.dtype != jax.dtypes.float0
         )
+        whole = np.zeros(primals[0].shape[:1], jax.dtypes.float0)
+        none = (whole, whole)  # codes and steps have no derivative
+        if _kernels(source, primals, (*levels, active)) > KERNELS:
+            moving = [i for i, _ in enumerate(primals) if i in active]
+
+            def other(*some: Any) -> Any:
+                own = list(primals)
+                for i, x in zip(moving, some, strict=True):
+                    own[i] = x
+                return _otherwise(source, own, levels)
+
+            given = [primals[i] for i in moving], [tangents[i] for i in moving]
+            value, moved = jax.jvp(other, *given)
+            return (value, carry(source, primals)[1]), (moved, none)
         full, aux = carry(source, primals, (*levels, active))
         value, slopes, at, moved = full[..., 0], full[..., 1:], 0, 0.0
         for i in active:
@@ -94,7 +110,6 @@ def carry(source: Source, leaves: Sequence[Any], levels: Levels = ()) -> tuple[A
                 moved = moved + part[..., 0] * tangent
             else:
                 moved = moved + jnp.einsum("p...d,pd->p...", part, jnp.reshape(tangents[i], (value.shape[0], size)))
-        none = jax.tree.map(lambda x: np.zeros(x.shape, jax.dtypes.float0), aux)
         return (value, aux), (moved, none)
 
     solved.defjvp(rule, symbolic_zeros=True)
@@ -106,8 +121,10 @@ def carry(source: Source, leaves: Sequence[Any], levels: Levels = ()) -> tuple[A
 Scalar = tuple[int, int]
 """A leaf, and the place of one of its numbers."""
 
-MOST = 240
-"""States and their derivatives that one kernel carries; more directions are shared out among several."""
+MOST = 120
+"""States and their derivatives that one kernel carries; more directions are shared out among several kernels."""
+KERNELS = 4
+"""The most kernels that a derivative is shared out among."""
 
 
 def _scalars(source: Source, leaves: Sequence[Any], level: Sequence[int]) -> list[Scalar]:
@@ -116,35 +133,59 @@ def _scalars(source: Source, leaves: Sequence[Any], level: Sequence[int]) -> lis
     return [(i, element) for i in level for element in range(sizes[i])]
 
 
+def _share(source: Source, leaves: Sequence[Any], scalars: list[list[Scalar]]) -> tuple[int, int]:
+    """Among how many kernels a level's directions are shared out, and how many each carries."""
+    if not scalars or not scalars[-1]:
+        return 1, 0
+    states = equations(source.settings.structure, source.settings.states_too).states
+    others = len(products(_numbered(scalars[:-1])))
+    size = max(1, (MOST // states - others) // others)
+    pieces = -(-len(scalars[-1]) // size)
+    return pieces, -(-len(scalars[-1]) // pieces)
+
+
+def _kernels(source: Source, leaves: Sequence[Any], levels: Levels) -> int:
+    return _share(source, leaves, [_scalars(source, leaves, level) for level in levels])[0]
+
+
+def _otherwise(source: Source, leaves: Sequence[Any], levels: Levels) -> Any:
+    """The same numbers without a kernel, differentiated by JAX."""
+    if not levels:
+        return source.otherwise(*leaves)
+    *before, last = levels
+    scalars = _scalars(source, leaves, last)
+
+    def displaced(by: Any) -> Any:
+        own = list(leaves)
+        for k, (i, element) in enumerate(scalars):
+            flat = own[i].reshape(own[i].shape[0], -1)
+            own[i] = (flat + by[k] if i == source.sampled else flat.at[:, element].add(by[k])).reshape(own[i].shape)
+        value = _otherwise(source, own, tuple(before))
+        return value, value
+
+    slopes, value = jax.jacfwd(displaced, has_aux=True)(jnp.zeros(len(scalars)))
+    return jnp.concatenate([value[..., None], slopes], axis=-1)
+
+
 def _solved(source: Source, leaves: Sequence[Any], levels: Levels) -> tuple[Any, tuple[Any, Any]]:
     """By as few kernels as can carry the derivatives."""
     scalars = [_scalars(source, leaves, level) for level in levels]
     moves = _moves(source, leaves, {i for level in levels for i in level}) if levels else {}
-    if not scalars or not scalars[-1]:
-        return _carried(source, leaves, scalars, moves)
-    states = equations(source.settings.structure, source.settings.states_too).states
+    moved = _Moved(source, leaves, scalars, moves)
+    tables = jax.vmap(source.tables)(*leaves)
+    pieces, size = _share(source, leaves, scalars)
+    if pieces == 1:
+        return _carried(source, tables, scalars, moved)
     *before, last = scalars
-    others = len(products(_numbered(before)))
-    size = max(1, (MOST // states - others) // others)
-    pieces = -(-len(last) // size)
-    size = -(-len(last) // pieces)
-    found = [_carried(source, leaves, [*before, last[at : at + size]], moves) for at in range(0, len(last), size)]
+    found = [_carried(source, tables, [*before, last[at : at + size]], moved) for at in range(0, len(last), size)]
     values = [found[0][0], *(value[..., 1:] for value, _ in found[1:])]
-    return jnp.concatenate(values, axis=-1) if len(values) > 1 else values[0], found[0][1]
+    return jnp.concatenate(values, axis=-1), found[0][1]
 
 
 def _numbered(levels: Sequence[Sequence[Scalar]]) -> list[list[int]]:
     """Every direction as a number, the same for the same scalar, level by level."""
     numbers: dict[Scalar, int] = {}
     return [[numbers.setdefault(scalar, len(numbers)) for scalar in level] for level in levels]
-
-
-def _direction(source: Source, leaves: Sequence[Any], scalar: Scalar, moves: Any) -> Direction:
-    i, element = scalar
-    leaf = source.parameter[i]
-    segments = int(np.prod(leaves[i].shape[1:], dtype=int))
-    segment = element if leaf is not None and segments > 1 else None
-    return Direction(leaf, segment, moves[i], sample=i == source.sampled)
 
 
 def _moves(source: Source, leaves: Sequence[Any], active: set[int]) -> dict[int, frozenset[str]]:
@@ -169,31 +210,32 @@ def _moves(source: Source, leaves: Sequence[Any], active: set[int]) -> dict[int,
 # ------------------------------------------------------------------------------------------------------------- solving
 
 
-def _carried(
-    source: Source, leaves: Sequence[Any], scalars: list[list[Scalar]], moves: Any
-) -> tuple[Any, tuple[Any, Any]]:
+def _carried(source: Source, tables: Tables, scalars: list[list[Scalar]], moved: _Moved) -> tuple[Any, tuple[Any, Any]]:
     """By one kernel."""
     own = _numbered(scalars)
     places = list(dict.fromkeys(scalar for level in scalars for scalar in level))
-    every = tuple(_direction(source, leaves, scalar, moves) for scalar in places)
+    every = tuple(moved.direction(scalar) for scalar in places)
     jets = products(own)
-    tables = jax.vmap(source.tables)(*leaves)
     layout = Layout(tables.parameters.shape[1], tables.time.shape[1], tables.jumps.shape[1], tables.samples.shape[1])
     made = kernel(source.settings, layout, every, tuple(jets))
     real = {"f64": jnp.float64, "f32": jnp.float32}[source.settings.precision]
     patients = tables.start.shape[0]
-    moved = _moved_tables(source, leaves, every, places, jets) if any(d.moves for d in every) else {}
+
+    def columns(column: str) -> list[Any]:
+        """The derivatives of a column that the kernel reads."""
+        jets_of_it = [j for j in jets[1:] if all(column in every[a].moves for a in j)]
+        return [moved.derivative(column, [places[a] for a in j]) for j in jets_of_it]
 
     def flat(*parts: Any) -> Any:
         wide = [jnp.asarray(p, real).reshape(patients, -1) for p in parts]
         return jnp.concatenate(wide, axis=1) if len(wide) > 1 else wide[0]
 
-    columns = (tables.time, tables.order, tables.sequence, tables.kind, tables.place, tables.amount, tables.rate)
-    events = jnp.stack([jnp.asarray(c, real) for c in columns], axis=-1)
-    jumps = jnp.stack([tables.jumps, *(moved[STATE, j] for j in jets if (STATE, j) in moved)], axis=2)
-    extra = [moved[TIME, j][:, :-1] for j in jets if (TIME, j) in moved]
-    extra += [moved[column, j] for column in (AMOUNT, RATE) for j in jets if (column, j) in moved]
-    start = [moved[TIME, j][:, -1] for j in jets if (TIME, j) in moved]
+    rows = (tables.time, tables.order, tables.sequence, tables.kind, tables.place, tables.amount, tables.rate)
+    events = jnp.stack([jnp.asarray(c, real) for c in rows], axis=-1)
+    jumps = jnp.stack([tables.jumps, *columns(STATE)], axis=2)
+    times = columns(TIME)  # the last entry is that of the start
+    extra = [*(t[:, :-1] for t in times), *columns(AMOUNT), *columns(RATE)]
+    start = [t[:, -1] for t in times]
     derivatives = jnp.stack(extra, axis=-1) if extra else jnp.zeros((patients, 0))
     values, code, steps, _ = launch(
         made, flat(tables.parameters), flat(events), flat(jumps), flat(tables.samples), flat(tables.sample_order),
@@ -216,32 +258,41 @@ def _arranged(values: Any, jets: list[tuple[int, ...]], own: list[list[int]]) ->
     return values[..., grid]
 
 
-def _moved_tables(source: Source, leaves: Sequence[Any], every: Any, places: Any, jets: Any) -> dict[Any, Any]:
-    """The derivatives of the tables' columns, by column and multi-index, with a leading patient axis."""
-    moving = [a for a, d in enumerate(every) if d.moves]
-    wanted = [(column, jet) for jet in jets[1:] for column in (TIME, AMOUNT, RATE, STATE)
-              if all(column in every[a].moves for a in jet)]  # fmt: skip
-    highest = max((len(jet) for _, jet in wanted), default=0)
+class _Moved:
+    """The derivatives of the tables' columns by the scalars that move them, to the order of the levels."""
 
-    def one(*leaves: Any) -> Any:
+    def __init__(self, source: Source, leaves: Sequence[Any], scalars: list[list[Scalar]], moves: Any) -> None:
+        self.source, self.moves = source, moves
+        self.sizes = [int(np.prod(x.shape[1:], dtype=int)) for x in leaves]
+        every = dict.fromkeys(scalar for level in scalars for scalar in level)
+        self.moving = [scalar for scalar in every if moves[scalar[0]]]
+        self.found = jax.vmap(lambda *x: self._differentiated(x, len(scalars)))(*leaves) if self.moving else []
+
+    def direction(self, scalar: Scalar) -> Direction:
+        """What a kernel has to know of it."""
+        i, element = scalar
+        leaf = self.source.parameter[i]
+        segment = element if leaf is not None and self.sizes[i] > 1 else None
+        return Direction(leaf, segment, self.moves[i], sample=i == self.source.sampled)
+
+    def derivative(self, column: str, scalars: list[Scalar]) -> Any:
+        """A column's derivative, with a leading patient axis."""
+        entry = self.found[len(scalars) - 1][column]
+        for scalar in reversed(scalars):
+            entry = entry[..., self.moving.index(scalar)]
+        return entry
+
+    def _differentiated(self, leaves: Sequence[Any], highest: int) -> list[Any]:
+        """For each order, the derivatives of every column, with an axis for each differentiation."""
+
         def displaced(by: Any) -> dict[str, Any]:
             own = list(leaves)
-            for k, a in enumerate(moving):
-                i, element = places[a]
+            for k, (i, element) in enumerate(self.moving):
                 own[i] = own[i].reshape(-1).at[element].add(by[k]).reshape(own[i].shape)
-            return source.tables(*own).columns()
+            return self.source.tables(*own).columns()
 
         function, found = displaced, []
         for _ in range(highest):
             function = jax.jacfwd(function)
-            found.append(function(jnp.zeros(len(moving))))
+            found.append(function(jnp.zeros(len(self.moving))))
         return found
-
-    found = jax.vmap(one)(*leaves)
-    at, result = {a: k for k, a in enumerate(moving)}, {}
-    for column, jet in wanted:
-        entry = found[len(jet) - 1][column]
-        for a in reversed(jet):
-            entry = entry[..., at[a]]
-        result[column, jet] = entry
-    return result

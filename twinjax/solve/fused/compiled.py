@@ -84,7 +84,10 @@ def kernel(settings: Settings, layout: Layout, directions: tuple[Direction, ...]
 def _code() -> str:
     """A hash of the code that writes kernels."""
     found = hashlib.sha256(metadata.version("twinjax").encode())
-    for folder in (resources.files(__package__), resources.files(__package__).joinpath("functions")):
+    for folder in (
+        resources.files("twinjax.solve.fused"),
+        resources.files("twinjax.solve.fused").joinpath("functions"),
+    ):
         for file in sorted(folder.iterdir(), key=lambda f: f.name):
             if file.name.endswith(".py"):
                 found.update(file.read_bytes())

@@ -14,7 +14,8 @@ import numpy as np
 
 CONSTANT, LEAF, OPAQUE = "constant", "leaf", "opaque"
 
-Rule = Callable[["Graph", Sequence[int], int], Sequence[int]]
+Rule = Callable[["Graph", Sequence[int], Sequence[int]], Sequence[int]]
+"""The derivatives of a function whose author wrote them: from its arguments and their tangents."""
 
 _NUMBERS: dict[str, Callable[..., Any]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative, "exp": np.exp,
@@ -340,5 +341,7 @@ _RULES: dict[str, Callable[..., int]] = {
     "erf": _scaled(_gauss(1.0)),
     "erfc": _scaled(_gauss(-1.0)),
     "lgamma": _scaled(lambda g, n, x: g.apply("digamma", x)),
+    "digamma": _scaled(lambda g, n, x: g.apply("trigamma", x)),
+    "erf_inv": _scaled(lambda g, n, x: g.mul(g.constant(math.sqrt(math.pi) / 2.0), g.apply("exp", g.mul(n, n)))),
 }
 """The derivative of each operation, from graph, node, arguments and their tangents."""

@@ -7,6 +7,7 @@ from its last one, so that evenly spaced samples cost one exponential.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from twinjax.solve.fused.equations import Equations
@@ -22,6 +23,7 @@ Entry = tuple[int, int]
 Matrix = dict[Entry, int]
 
 
+@functools.lru_cache(maxsize=256)
 def is_linear(eq: Equations) -> bool:
     """Whether the equations are linear in the state with coefficients that parameters alone decide."""
     g = Graph(steady=("p", "seed"))

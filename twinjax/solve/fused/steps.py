@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from twinjax.solve.fused.elimination import eliminate
 from twinjax.solve.fused.jets import Calculus
@@ -20,9 +20,9 @@ class Step(Protocol):
     error, and goes no further than the next sample.
     """
 
-    fastest: ClassVar[float]
-    keeps_slopes: ClassVar[bool]
-    exact: ClassVar[bool]
+    fastest: float
+    keeps_slopes: bool
+    exact: bool
     calculus: Calculus
     reached: list[int]
     slopes: list[int]

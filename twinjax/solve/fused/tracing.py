@@ -21,7 +21,7 @@ _SAME = {
     **{n: n for n in ("add", "sub", "mul", "div", "neg", "max", "min", "pow", "atan2", "rem", "abs", "sign", "floor")},
     **{n: n for n in ("ceil", "exp", "exp2", "expm1", "log", "log1p", "sqrt", "cbrt", "logistic", "tanh", "tan")},
     **{n: n for n in ("sin", "cos", "sinh", "cosh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc")},
-    **{n: n for n in ("lgamma", "digamma", *COMPARISONS)},
+    **{n: n for n in ("lgamma", "digamma", "erf_inv", *COMPARISONS)},
     "add_any": "add", "is_finite": "finite", "stop_gradient": "stop",
 }  # fmt: skip
 """Primitives that are an operation of the graph."""
