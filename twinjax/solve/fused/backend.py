@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from twinjax.models.base import AbstractModel, state_names
+from twinjax.models.base import AbstractModel, output_names, state_names
+from twinjax.naming import resolve
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.events import Agenda, Steady, agenda, as_input, ravel, route_table, undeclared
 from twinjax.solve.fused.carry import Source, Tables, carry
@@ -23,6 +25,7 @@ from twinjax.solve.fused.tracing import Unsupported
 from twinjax.solve.problem import NOT_FINITE, OK, AbstractBackend, Problem, Solution
 from twinjax.solve.steady import fixed_point
 from twinjax.solve.stiffness import is_stiff
+from twinjax.solve.tracks import AbstractTrack
 
 _STIFF = 3e3
 """Rate times duration above which `Rodas5P` is chosen: its step costs twice that of `Tsit5`, which is limited to 3.3."""
@@ -80,8 +83,29 @@ class Fused(AbstractBackend):
 
     def solve(self, problem: Problem) -> Solution:
         """Every patient in one kernel."""
+        values, (code, steps, _) = self._carried(problem, ())
+        return _solution(problem, values, code, steps)
+
+    def track(self, problem: Problem, tracks: Sequence[AbstractTrack]) -> tuple[Any, Any]:
+        """Summaries `(patients, tracks)` in continuous time to the last sample, and result codes `(patients,)`.
+
+        No trajectory is stored. NaN for patients that failed; no derivatives. A method with steps between events is
+        needed: where the automatic choice is `Linear()`, `Tsit5()` serves.
+        **Raises** `ValueError` for an output that is not there.
+        """
+        names = output_names(jax.tree.map(lambda x: x[0, 0], problem.model))
+        placed = tuple((t, names.index(resolve(t.output, names, "output"))) for t in tracks)
+        end = dataclasses.replace(
+            problem, time=problem.time[:, -1:], order=problem.order[:, -1:], place=None, states=False
+        )
+        method = self.prepared(end).method
+        own = dataclasses.replace(self, method=Tsit5() if method == Linear() else method)
+        _, (code, _, numbers) = own._carried(end, placed)
+        return numbers, code
+
+    def _carried(self, problem: Problem, tracks: tuple[Any, ...]) -> tuple[Any, Any]:
         leaves, structure = jax.tree.flatten(problem)
-        settings = self._settings(problem)
+        settings = dataclasses.replace(self._settings(problem), tracks=tracks)
         count = len(jax.tree.leaves(problem.model))
         numbers = jax.tree.unflatten(structure, range(len(leaves)))
         source = Source(
@@ -92,8 +116,7 @@ class Fused(AbstractBackend):
             otherwise=functools.partial(self._otherwise, structure),
         )
         assert jax.tree.leaves(numbers.model) == list(range(count))
-        values, (code, steps) = carry(source, leaves)
-        return _solution(problem, values, code, steps)
+        return carry(source, leaves)
 
     def _settings(self, problem: Problem) -> Settings:
         method = self.prepared(problem).method

@@ -70,15 +70,15 @@ Levels = tuple[tuple[int, ...], ...]
 """For each order of differentiation, the leaves that it is by."""
 
 
-def carry(source: Source, leaves: Sequence[Any], levels: Levels = ()) -> tuple[Any, tuple[Any, Any]]:
-    """What is saved, `(patients, samples, saved, 1 + directions of each level...)`, and result codes and steps.
+def carry(source: Source, leaves: Sequence[Any], levels: Levels = ()) -> tuple[Any, Any]:
+    """What is saved, `(patients, samples, saved, 1 + directions of each level...)`, with result codes, steps and the tracks.
 
     Along a level's axis the first place holds the value and the others the derivatives. `leaves` have a leading
     patient axis.
     """
 
     @jax.custom_jvp
-    def solved(*leaves: Any) -> tuple[Any, tuple[Any, Any]]:
+    def solved(*leaves: Any) -> tuple[Any, Any]:
         return _solved(source, leaves, levels)
 
     def rule(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -86,7 +86,8 @@ def carry(source: Source, leaves: Sequence[Any], levels: Levels = ()) -> tuple[A
             i for i, t in enumerate(tangents) if not isinstance(t, SymbolicZero) and t.dtype != jax.dtypes.float0
         )
         whole = np.zeros(primals[0].shape[:1], jax.dtypes.float0)
-        none = (whole, whole)  # codes and steps have no derivative
+        summaries = np.zeros((*primals[0].shape[:1], len(source.settings.tracks)), jax.dtypes.float0)
+        none = (whole, whole, summaries)  # of these there is no derivative
         if _kernels(source, primals, (*levels, active)) > KERNELS:
             moving = [i for i, _ in enumerate(primals) if i in active]
 
@@ -167,7 +168,7 @@ def _otherwise(source: Source, leaves: Sequence[Any], levels: Levels) -> Any:
     return jnp.concatenate([value[..., None], slopes], axis=-1)
 
 
-def _solved(source: Source, leaves: Sequence[Any], levels: Levels) -> tuple[Any, tuple[Any, Any]]:
+def _solved(source: Source, leaves: Sequence[Any], levels: Levels) -> tuple[Any, Any]:
     """By as few kernels as can carry the derivatives."""
     scalars = [_scalars(source, leaves, level) for level in levels]
     moves = _moves(source, leaves, {i for level in levels for i in level}) if levels else {}
@@ -210,7 +211,7 @@ def _moves(source: Source, leaves: Sequence[Any], active: set[int]) -> dict[int,
 # ------------------------------------------------------------------------------------------------------------- solving
 
 
-def _carried(source: Source, tables: Tables, scalars: list[list[Scalar]], moved: _Moved) -> tuple[Any, tuple[Any, Any]]:
+def _carried(source: Source, tables: Tables, scalars: list[list[Scalar]], moved: _Moved) -> tuple[Any, Any]:
     """By one kernel."""
     own = _numbered(scalars)
     places = list(dict.fromkeys(scalar for level in scalars for scalar in level))
@@ -237,12 +238,12 @@ def _carried(source: Source, tables: Tables, scalars: list[list[Scalar]], moved:
     extra = [*(t[:, :-1] for t in times), *columns(AMOUNT), *columns(RATE)]
     start = [t[:, -1] for t in times]
     derivatives = jnp.stack(extra, axis=-1) if extra else jnp.zeros((patients, 0))
-    values, code, steps, _ = launch(
+    values, code, steps, _, tracks = launch(
         made, flat(tables.parameters), flat(events), flat(jumps), flat(tables.samples), flat(tables.sample_order),
         flat(tables.code, tables.start, *start), flat(derivatives),
     )  # fmt: skip
     values = values.reshape(patients, layout.samples, -1, len(jets)).astype(tables.start.dtype)
-    return _arranged(values, jets, own), (code[:, 0], steps[:, 0])
+    return _arranged(values, jets, own), (code[:, 0], steps[:, 0], tracks)
 
 
 def _arranged(values: Any, jets: list[tuple[int, ...]], own: list[list[int]]) -> Any:

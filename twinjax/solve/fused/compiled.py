@@ -18,6 +18,7 @@ from twinjax.solve.fused.kernel import Loop
 from twinjax.solve.fused.lanes import COLUMNS, Layout
 from twinjax.solve.fused.steps import Method
 from twinjax.solve.fused.targets import Buffer, Kernel
+from twinjax.solve.fused.tracking import Place
 
 WIDE = 400
 """Operations in a step above which eight lanes are faster than sixteen: the state no longer fits the registers."""
@@ -35,6 +36,7 @@ class Settings:
     max_steps: int
     precision: str
     lanes: int | None
+    tracks: tuple[Place, ...] = ()
 
 
 @functools.lru_cache(maxsize=256)
@@ -58,10 +60,11 @@ def kernel(settings: Settings, layout: Layout, directions: tuple[Direction, ...]
     def emit(lanes: int) -> str:
         calculus = Calculus(Graph(steady=("p", "seed")), eq, directions, list(jets))
         step = settings.method.step(calculus)
-        return Loop(step, layout, settings.rtol, settings.atol, settings.max_steps, lanes, settings.precision).text()
+        s = settings
+        return Loop(step, layout, s.rtol, s.atol, s.max_steps, lanes, s.precision, s.tracks).text()
 
     parts = [_code(), eq.text(), settings.method, settings.states_too, settings.rtol, settings.atol, settings.max_steps,
-             settings.precision, layout, [d.text() for d in directions], jets]  # fmt: skip
+             settings.precision, settings.tracks, layout, [d.text() for d in directions], jets]  # fmt: skip
     real = settings.precision
     widths = [layout.segments * eq.parameters, layout.events * len(COLUMNS),
               layout.jumps * eq.states * (1 + moving(STATE)), layout.samples, layout.samples, 2 + moving(TIME),
@@ -74,6 +77,7 @@ def kernel(settings: Settings, layout: Layout, directions: tuple[Direction, ...]
             Buffer(1, "i32"),
             Buffer(1, "i32"),
             Buffer(layout.events, "i32"),
+            Buffer(len(settings.tracks), real),
         ),  # fmt: skip
         emit=emit,
         lanes=settings.lanes or (16 if eq.states * len(jets) <= 12 else 8),

@@ -19,6 +19,8 @@ from twinjax.solve.fused.ir import Builder, Value
 from twinjax.solve.fused.jets import TIME, Jet
 from twinjax.solve.fused.lanes import Lanes, Layout
 from twinjax.solve.fused.steps import Step
+from twinjax.solve.fused.tracking import Place as Tracked
+from twinjax.solve.fused.tracking import Tracker
 from twinjax.solve.problem import MAX_STEPS, NOT_FINITE, STEP_TOO_SMALL
 
 Placed = dict[tuple[int, Jet], int]
@@ -32,12 +34,13 @@ class Loop:
     `INPUTS` and `OUTPUTS`, each `(patients, ...)`: parameters `(segments, parameters)`; events `(events, COLUMNS)`, in
     any order; jumps `(jumps, 1 + derivatives, states)`; sample times and their orders `(samples,)`; the start: a result
     code, the time and its derivatives; derivatives of the events' times, amounts and rates `(events, ...)`; values
-    `(samples, outputs, jets)`; result codes; steps; the events' ranks.
+    `(samples, outputs, jets)`; result codes; steps; the events' ranks; the `tracks`.
     """
 
     def __init__(
-        self, step: Step, layout: Layout, rtol: float, atol: float, max_steps: int, lanes: int, precision: str
-    ):
+        self, step: Step, layout: Layout, rtol: float, atol: float, max_steps: int, lanes: int, precision: str,
+        tracks: tuple[Tracked, ...] = (),
+    ) -> None:  # fmt: skip
         self.step, self.c, self.layout = step, step.calculus, layout
         self.rtol, self.atol, self.max_steps = rtol, atol, max_steps
         self.b = Builder(lanes, precision)
@@ -46,6 +49,8 @@ class Loop:
         self.now: dict[Hashable, Value] = {}
         self.emitter = Emitter(self.b, self.c.graph, self._leaf)
         self._programs()
+        self.tracker = Tracker(self.b, tracks, self._between) if tracks else None
+        self.lanes.tracker = self.tracker
 
     def _programs(self) -> None:
         """Every node that the kernel computes, and those of them that parameters alone decide."""
@@ -59,8 +64,8 @@ class Loop:
         self.reached: Placed = {(i, j): c.of(step.reached[i], j) for i, j in self.lanes.carried}
         self.following: Placed = {(i, j): c.of(step.slopes[i], j) for i, j in kept} if step.keeps_slopes else {}
         since = c.leaf("s")
-        seen = eq.output(c.graph, c.graph.add(c.leaf("t"), since), step.dense(since), c.state("u"))
-        self.saved = [c.of(x, j) for x in seen for j in c.jets]
+        self.seen = eq.output(c.graph, c.graph.add(c.leaf("t"), since), step.dense(since), c.state("u"))
+        self.saved = [c.of(x, j) for x in self.seen for j in c.jets]
         programs = (self.start, self.slopes, self.reached, self.following)
         every = [*itertools.chain.from_iterable(p.values() for p in programs), *step.error, *self.saved]
         p = c.propagated
@@ -213,6 +218,9 @@ class Loop:
             for slot, kind, nodes in ((lanes.y, "y", values), (lanes.k, "k", slopes)):
                 for (i, jet), value in nodes.items():
                     b.store(slot, b.select(moved, value, e.emit([self.c.leaf(kind, i, jet)])[0]), lanes.index(i, jet))
+            if self.tracker is not None:
+                e.emit(_apart(self.c.graph, e.missing(self.saved), self.saved))
+                self.tracker.step(moved, self.now["t", 0, ()], step)
             now = b.select(moved, b.select(full, stop, ts if self.step.exact else b.add(tau, step)), tau)
             lanes.store("tau", now)
             for i, jet in enumerate(lanes.moved[TIME]):
@@ -257,6 +265,12 @@ class Loop:
                 b.store(self._matrices, b.select(stale, new, old), at)
             lanes.store("h", b.select(stale, step, known))
             lanes.store("stale", b.select(stale, 0.0, lanes.load("stale")))
+
+    def _between(self, output: int, since: Value) -> Value:
+        """The value of an output within the step."""
+        self.now["s", 0, ()] = since
+        with self.emitter.scope():
+            return self.emitter.emit([self.seen[output]])[0]
 
     def _judge(self, before: list[Value], after: list[Value]) -> tuple[str, str]:
         """Whether the error is within tolerance, and what to multiply the step by."""

@@ -10,6 +10,7 @@ import dataclasses
 
 from twinjax.solve.fused.ir import Builder
 from twinjax.solve.fused.jets import AMOUNT, RATE, STATE, TIME, Calculus, Jet
+from twinjax.solve.fused.tracking import Tracker
 from twinjax.solve.problem import NOT_FINITE
 
 COLUMNS = ("time", "order", "sequence", "kind", "place", "amount", "rate")
@@ -18,7 +19,7 @@ GIVE, SET, ADD, SWITCH = range(4)
 """Kinds of events: an amount and a rate into the state `place`; the state becomes, or grows by, row `place` of the
 jumps; parameter segment `place` begins."""
 INPUTS = ("parameters", "events", "jumps", "samples", "orders", "start", "derivatives")
-OUTPUTS = ("values", "code", "steps", "ranks")
+OUTPUTS = ("values", "code", "steps", "ranks", "tracks")
 _SLOTS = ("active", "tau", "base", "h", "stop", "lands", "last", "steps", "turns", "code", "bad", "anew", "reload",
           "born", "segment", "ts", "os", "final", "te", "oe", "span", "stale")  # fmt: skip
 
@@ -71,6 +72,7 @@ class Lanes:
         self.written = b.slot(count=self.width)
         self.who, self.event, self.sample = (b.slot("i64", b.lanes) for _ in range(3))
         self.coming = b.slot("i64")
+        self.tracker: Tracker | None = None
         self._clear()
 
     def _clear(self) -> None:
@@ -163,6 +165,8 @@ class Lanes:
             b.write(0.0, b.lane(self.running, lane, i))
             for jet in [(), *self.moved[RATE]]:
                 b.write(0.0, b.lane(self.u, lane, self.index(i, jet)))
+        if self.tracker is not None:
+            self.tracker.begin(lane)
         self._parameters(lane, who, "0")
         self._sort(who)
         self._next_event(lane, who, "0")
@@ -189,8 +193,19 @@ class Lanes:
             row = self._row("values", who)
             with b.count(b.count_of("mul", sample, self.width), self.rows["values"]) as at:
                 b.write(float("nan"), row, at)
+            if self.tracker is not None:
+                self._report(lane, who, code)
             self._put("active", lane, 0.0)
             self._put("code", lane, 0.0)
+
+    def _report(self, lane: str, who: str, code: str) -> None:
+        """What was tracked, if the patient came to the end."""
+        b = self.b
+        assert self.tracker is not None
+        count = len(self.tracker.tracks)
+        row = b.offset(self.buffers["tracks"], b.count_of("mul", who, count))
+        for i in range(count):
+            b.write(b.choose(b.test("oeq", code, 0.0), self.tracker.result(lane, i), float("nan")), row, i)
 
     # ------------------------------------------------------------------------------------------------------- samples
 
