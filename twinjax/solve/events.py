@@ -161,7 +161,7 @@ class Agenda(eqx.Module):
 
 
 SteadyState = Callable[[AbstractModel, Steady, Any], tuple[Any, Any]]
-"""`steady_state(model, steady, initial)`: the state that one dosing interval maps to itself, and whether it was found."""
+"""`steady_state(model, steady, initial)`: the state that a dosing interval maps to itself, and whether it was found."""
 
 
 def timeline(p: Problem, steady_state: SteadyState) -> tuple[Timeline, Spread | None]:

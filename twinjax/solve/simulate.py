@@ -38,8 +38,8 @@ class Patients(Protocol):
 
 
 def choose(problem: Problem, backend: AbstractBackend | None = None) -> AbstractBackend:
-    """The backend that will serve, its own choices made: a fused kernel where the model can be compiled into one, closed
-    form where it is linear with constant coefficients, diffrax elsewhere; or the one given.
+    """The backend that will serve, its own choices made: `Fused` where the model can be compiled into a kernel, `Exact`
+    where it is linear with constant coefficients, `Diffrax` elsewhere; or the one given.
 
     **Raises** `ValueError` with every backend's refusal if none can serve, or that of the one given.
     """

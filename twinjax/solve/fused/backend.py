@@ -28,7 +28,9 @@ from twinjax.solve.stiffness import is_stiff
 from twinjax.solve.tracks import AbstractTrack
 
 _STIFF = 3e3
-"""Rate times duration above which `Rodas5P` is chosen: its step costs twice that of `Tsit5`, which is limited to 3.3."""
+"""Rate times duration above which `Rodas5P` is chosen: its step costs two of `Tsit5`, which is stable to a rate times
+step of 3.3.
+"""
 
 
 class Fused(AbstractBackend):

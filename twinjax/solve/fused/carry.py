@@ -71,7 +71,7 @@ Levels = tuple[tuple[int, ...], ...]
 
 
 def carry(source: Source, leaves: Sequence[Any], levels: Levels = ()) -> tuple[Any, Any]:
-    """What is saved, `(patients, samples, saved, 1 + directions of each level...)`, with result codes, steps and the tracks.
+    """What is saved, `(patients, samples, saved, 1 + directions of each level...)`; result codes, steps and tracks.
 
     Along a level's axis the first place holds the value and the others the derivatives. `leaves` have a leading
     patient axis.

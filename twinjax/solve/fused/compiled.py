@@ -18,10 +18,11 @@ from twinjax.solve.fused.kernel import Loop
 from twinjax.solve.fused.lanes import COLUMNS, Layout
 from twinjax.solve.fused.steps import Method
 from twinjax.solve.fused.targets import Buffer, Kernel
+from twinjax.solve.fused.targets.llvm import has_fma, vector_bits
 from twinjax.solve.fused.tracking import Place
 
-WIDE = 400
-"""Operations in a step above which eight lanes are faster than sixteen: the state no longer fits the registers."""
+SMALL = 12
+"""States and derivatives up to which two vectors at once are faster than one: they still fit the registers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +62,7 @@ def kernel(settings: Settings, layout: Layout, directions: tuple[Direction, ...]
         calculus = Calculus(Graph(steady=("p", "seed")), eq, directions, list(jets))
         step = settings.method.step(calculus)
         s = settings
-        return Loop(step, layout, s.rtol, s.atol, s.max_steps, lanes, s.precision, s.tracks).text()
+        return Loop(step, layout, s.rtol, s.atol, s.max_steps, lanes, s.precision, s.tracks, has_fma()).text()
 
     parts = [_code(), eq.text(), settings.method, settings.states_too, settings.rtol, settings.atol, settings.max_steps,
              settings.precision, settings.tracks, layout, [d.text() for d in directions], jets]  # fmt: skip
@@ -78,9 +79,10 @@ def kernel(settings: Settings, layout: Layout, directions: tuple[Direction, ...]
             Buffer(1, "i32"),
             Buffer(layout.events, "i32"),
             Buffer(len(settings.tracks), real),
-        ),  # fmt: skip
+        ),
         emit=emit,
-        lanes=settings.lanes or (16 if eq.states * len(jets) <= 12 else 8),
+        lanes=settings.lanes
+        or vector_bits() // {"f64": 64, "f32": 32}[real] * (2 if eq.states * len(jets) <= SMALL else 1),
     )
 
 

@@ -1,4 +1,4 @@
-"""From nodes to instructions: each node once, in the block where it is first needed and those that this one leads to."""
+"""From nodes to instructions: each once, in the block where it is first needed and those that this one leads to."""
 
 from __future__ import annotations
 

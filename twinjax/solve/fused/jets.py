@@ -48,7 +48,8 @@ class Calculus:
     """How each quantity of a kernel depends on the directions: the derivative of every leaf, hence of every node.
 
     Leaves are named (kind, index, jet): `y` states, `k` slopes, `u` input rates, `t` time, `h` step, `s` time of the
-    sample since the step began; `e`, `f`, `E`, `F` and `w` are a `Propagator`'s; parameters are ("p", index) and ("seed", direction), 1 in that direction's segment.
+    sample since the step began; `e`, `f`, `E`, `F` and `w` are a `Propagator`'s; parameters are ("p", index) and
+    ("seed", direction), 1 in that direction's segment.
     """
 
     def __init__(self, graph: Graph, equations: Equations, directions: tuple[Direction, ...], jets: list[Jet]) -> None:

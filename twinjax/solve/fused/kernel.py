@@ -30,7 +30,8 @@ Placed = dict[tuple[int, Jet], int]
 class Loop:
     """Writes the kernel of a step.
 
-    **Parameters**: `step`; `layout`; `rtol`, `atol`, `max_steps`; `lanes` and `precision` of the code. The buffers are
+    **Parameters**: `step`; `layout`; `rtol`, `atol`, `max_steps`; `lanes` and `precision` of the code; `tracks` with the
+    numbers of their outputs; `fma`, whether the machine has a fused multiply-add. The buffers are
     `INPUTS` and `OUTPUTS`, each `(patients, ...)`: parameters `(segments, parameters)`; events `(events, COLUMNS)`, in
     any order; jumps `(jumps, 1 + derivatives, states)`; sample times and their orders `(samples,)`; the start: a result
     code, the time and its derivatives; derivatives of the events' times, amounts and rates `(events, ...)`; values
@@ -39,11 +40,11 @@ class Loop:
 
     def __init__(
         self, step: Step, layout: Layout, rtol: float, atol: float, max_steps: int, lanes: int, precision: str,
-        tracks: tuple[Tracked, ...] = (),
+        tracks: tuple[Tracked, ...] = (), fma: bool = True,
     ) -> None:  # fmt: skip
         self.step, self.c, self.layout = step, step.calculus, layout
         self.rtol, self.atol, self.max_steps = rtol, atol, max_steps
-        self.b = Builder(lanes, precision)
+        self.b = Builder(lanes, precision, fused=fma)
         self._finest = 1e-15 if precision == "f64" else 1e-7  # of the whole, a step that is lost in rounding
         self.lanes = Lanes(self.b, self.c, layout)
         self.now: dict[Hashable, Value] = {}
@@ -94,7 +95,7 @@ class Loop:
                 lanes.retire()
             self.now = {}
         b.do("ret void")
-        definitions, declared = needed(b.called, b.lanes, b.precision)
+        definitions, declared = needed(b.called, b.lanes, b.precision, b.fused)
         return "\n".join([
             *dict.fromkeys([*b.declared, *declared]), definitions,
             "define void @solve(ptr noalias %in, ptr noalias %out, i64 %begin, i64 %end) #0 {", b.body(), "}",

@@ -1,4 +1,4 @@
-"""What each lane knows of its patient, and what happens to one lane at a time: patients, events and samples come and go.
+"""What each lane knows of its patient, and what happens in one lane at a time: patients, events and samples.
 
 A step's arithmetic is the same for all lanes; this is the part that is not. Vectors of what every lane holds lie in
 slots on the stack, and here single lanes of them are read and written.
@@ -41,9 +41,9 @@ class Lanes:
     which to stop, `lands` whether an event is there, `last` the last sample's time, `span` the whole duration, `ts`,
     `os`, `te`, `oe` time and order of the next sample and event (infinite if there is none), `final` whether the next
     sample is the last, `segment`, `steps`, `turns`, `code`; `bad` whether an output was not finite; `anew`, `reload`
-    and `born` what has to be computed before the next step, `stale` whether a propagator's matrices do. Slots of many: `y` states, `u` input rates, `k` slopes
-    (states within jets), `running` infusions into each state, `p` parameters, `tj` and `tej` derivatives of the time
-    and of the next event's time.
+    and `born` what has to be computed before the next step, `stale` whether a propagator's matrices do. Slots of
+    many: `y` states, `u` input rates, `k` slopes (states within jets), `running` infusions into each state,
+    `p` parameters, `tj` and `tej` derivatives of the time and of the next event's time.
     """
 
     def __init__(self, builder: Builder, calculus: Calculus, layout: Layout) -> None:

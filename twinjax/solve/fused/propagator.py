@@ -1,4 +1,4 @@
-"""Linear equations with constant coefficients: exact steps of any length by the matrix exponential, kept while it holds.
+"""Linear equations with constant coefficients: exact steps by a matrix exponential that is kept while it holds.
 
 Between events ``y' = A y + b + u``, so that ``y(h) = E y + F (b + u)`` with E = exp(A h) and F the integral of
 exp(A s) over the step. Steps go from one sample or event to the next; E and F are computed where a lane's step differs

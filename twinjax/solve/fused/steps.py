@@ -16,8 +16,8 @@ class Step(Protocol):
     """What the kernel's loop needs of a method.
 
     A step goes from the leaves `y`, `u`, `t` over `h`; `keeps_slopes` if it also takes the leaves `k`, the slopes
-    where it starts. `fastest` bounds how much longer the next step may be. An `exact` step is a `Propagator`'s: it has no
-    error, and goes no further than the next sample.
+    where it starts. `fastest` bounds how much longer the next step may be. An `exact` step is a `Propagator`'s: it has
+    no error, and goes no further than the next sample.
     """
 
     fastest: float

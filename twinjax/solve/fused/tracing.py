@@ -1,4 +1,4 @@
-"""From a model's jaxpr to the graph: what a model wrote once, read off for the kernel; or, in words, why it cannot be."""
+"""From a model's jaxpr to the graph: what a model wrote once, read off for the kernel; or, in words, why not."""
 
 from __future__ import annotations
 

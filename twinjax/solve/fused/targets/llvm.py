@@ -43,6 +43,18 @@ def host() -> tuple[str, str, str]:
     return llvm.get_process_triple(), llvm.get_host_cpu_name(), features
 
 
+def vector_bits() -> int:
+    """How wide this processor's vectors are."""
+    features = host()[2].split(",")
+    return 512 if "+avx512f" in features else 256 if "+avx" in features else 128
+
+
+def has_fma() -> bool:
+    """Whether this processor multiplies and adds in one instruction; LLVM would call the C library without it."""
+    triple, _, features = host()
+    return "+fma" in features.split(",") or not triple.startswith(("x86_64", "i686"))
+
+
 @functools.cache
 def compiler() -> str:
     """The versions of llvmlite and LLVM, for the names of what is kept on disk."""
