@@ -86,8 +86,9 @@ def carry(source: Source, leaves: Sequence[Any], levels: Levels = ()) -> tuple[A
             i for i, t in enumerate(tangents) if not isinstance(t, SymbolicZero) and t.dtype != jax.dtypes.float0
         )
         whole = np.zeros(primals[0].shape[:1], jax.dtypes.float0)
-        summaries = np.zeros((*primals[0].shape[:1], len(source.settings.tracks)), jax.dtypes.float0)
-        none = (whole, whole, summaries)  # of these there is no derivative
+        if source.settings.tracks:
+            raise ValueError("tracks have no derivatives; differentiate a solution's samples")
+        none = (whole, whole, jnp.zeros((*primals[0].shape[:1], 0), jnp.result_type(float)))
         if _kernels(source, primals, (*levels, active)) > KERNELS:
             moving = [i for i, _ in enumerate(primals) if i in active]
 

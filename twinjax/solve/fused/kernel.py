@@ -30,8 +30,8 @@ Placed = dict[tuple[int, Jet], int]
 class Loop:
     """Writes the kernel of a step.
 
-    **Parameters**: `step`; `layout`; `rtol`, `atol`, `max_steps`; `lanes` and `precision` of the code; `tracks` with the
-    numbers of their outputs; `fma`, whether the machine has a fused multiply-add. The buffers are
+    **Parameters**: `step`; `layout`; `rtol`, `atol`, `max_steps`; `lanes` and `precision` of the code; `tracks`, with
+    the numbers of their outputs; `fma`, whether the machine has a fused multiply-add. The buffers are
     `INPUTS` and `OUTPUTS`, each `(patients, ...)`: parameters `(segments, parameters)`; events `(events, COLUMNS)`, in
     any order; jumps `(jumps, 1 + derivatives, states)`; sample times and their orders `(samples,)`; the start: a result
     code, the time and its derivatives; derivatives of the events' times, amounts and rates `(events, ...)`; values

@@ -83,7 +83,8 @@ def load(code: bytes, symbol: str) -> int:
     """Put an object file's code in this process, for ever, and give the address of one of its functions."""
     with _LOCK:
         llvm = _binding()
-        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _host_machine())
+        # All sections in one piece: code reaches its constants by 32 bits, which a busy process can put further apart
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _host_machine(), use_lmm=True)
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
         _ENGINES.append(engine)
