@@ -11,7 +11,7 @@ from extremes.body import Body, Contents, Flow, Tissue
 from extremes.cell import Background, Cell
 from scipy.integrate import solve_ivp
 
-from twinjax import Diffrax, Exact, Regimen, simulate
+from twinjax import Diffrax, Exact, Fused, Regimen, simulate
 from twinjax.models import AbstractModel, check_units
 from twinjax.models.base import input_names, no_input, output_names, parameter_units, state_names
 from twinjax.naming import bind, leaves, names
@@ -141,7 +141,7 @@ def test_cell_is_refused_by_exact(cell):
     pace = Regimen.repeat(53.0, every=1000.0, count=2, into="v", duration=1.0)
     problem = pose(cell, pace, np.asarray([1.0]))
     assert "not linear" in Exact().refusal(problem)
-    assert isinstance(choose(problem), Diffrax)
+    assert isinstance(choose(problem), Fused)
 
 
 @pytest.mark.parametrize("case", ["stimulus", "plateau"])

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from twinjax.dosing import Regimen
-from twinjax.models import OneCompartmentMichaelisMenten, OneCompartmentOral, OneCompartmentTransit
+from twinjax.models import FullTMDD, OneCompartmentMichaelisMenten, OneCompartmentOral, OneCompartmentTransit
 from twinjax.naming import bind
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
-from twinjax.solve.fused import Fused
+from twinjax.solve.fused import Fused, Linear, Rodas5P, Tsit5
 from twinjax.solve.problem import NOT_FINITE, OK, RESULTS, build
 from twinjax.solve.simulate import choose, pose, simulate
 
@@ -97,14 +97,17 @@ def test_no_doses_and_a_single_time():
 
 def test_the_choice_of_backend():
     times = np.array([1.0])
-    assert isinstance(choose(pose(MODEL, TWICE, times)), Exact)
-    assert isinstance(choose(pose(OneCompartmentMichaelisMenten.typical(), TWICE, times)), Diffrax)
+    assert choose(pose(MODEL, TWICE, times)).method == Linear()
+    assert choose(pose(OneCompartmentMichaelisMenten.typical(), TWICE, times)).method == Tsit5()
+    assert choose(pose(FullTMDD.typical(), TWICE, times)).method == Rodas5P()
     assert isinstance(choose(pose(OneCompartmentTransit.typical(), TWICE, times)), Diffrax)
 
 
 def test_no_backend_can_serve_says_what_each_said():
     impossible = Regimen.dose(100.0, every=12.0, steady_state=1)
-    with pytest.raises(ValueError, match=r"(?s)no backend can serve.*Exact: .*transit.*Diffrax: .*transit"):
+    with pytest.raises(
+        ValueError, match=r"(?s)no backend can serve.*Fused: .*transit.*Exact: .*transit.*Diffrax: .*transit"
+    ):
         simulate(OneCompartmentTransit.typical(), impossible, TIMES)
 
 

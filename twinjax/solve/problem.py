@@ -16,6 +16,7 @@ from jax.core import Tracer
 from twinjax.dosing import BOLUS, GIVEN_RATE, Regimen
 from twinjax.models.base import AbstractModel, input_names, state_names
 from twinjax.naming import resolve
+from twinjax.solve.tracks import AbstractTrack
 
 OK, MAX_STEPS, NOT_FINITE, STEP_TOO_SMALL, NO_STEADY_STATE, OVERLAP = range(6)
 RESULTS = {
@@ -145,6 +146,13 @@ class AbstractBackend(eqx.Module):
     def batch(self) -> int:
         """How many patients one call serves best, a power of two: a long cohort is solved by so many."""
         return 256
+
+    def track(self, problem: Problem, tracks: Sequence[AbstractTrack]) -> tuple[Any, Any]:
+        """What outputs come to in continuous time, `(patients, tracks)`, and result codes `(patients,)`.
+
+        **Raises** `ValueError` where the backend has samples only.
+        """
+        raise ValueError(f"{type(self).__name__} has outputs at the sampling times only; Fused has them in between")
 
     @abc.abstractmethod
     def solve(self, problem: Problem) -> Solution:

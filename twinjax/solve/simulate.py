@@ -8,11 +8,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from twinjax.dosing import Regimen
-from twinjax.models.base import AbstractModel
+from twinjax.models.base import AbstractModel, state_names
 from twinjax.solve.compiling import compiled
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
 from twinjax.solve.fused import Fused
+from twinjax.solve.fused.propagator import LARGEST
 from twinjax.solve.problem import AbstractBackend, Problem, Solution, build
 
 
@@ -39,7 +40,8 @@ class Patients(Protocol):
 
 def choose(problem: Problem, backend: AbstractBackend | None = None) -> AbstractBackend:
     """The backend that will serve, its own choices made: `Fused` where the model can be compiled into a kernel, `Exact`
-    where it is linear with constant coefficients, `Diffrax` elsewhere; or the one given.
+    where it cannot, or has more states than a kernel propagates, and is linear with constant coefficients, `Diffrax`
+    elsewhere; or the one given.
 
     **Raises** `ValueError` with every backend's refusal if none can serve, or that of the one given.
     """
@@ -48,8 +50,9 @@ def choose(problem: Problem, backend: AbstractBackend | None = None) -> Abstract
         if why is not None:
             raise ValueError(f"{type(backend).__name__} cannot serve: {why}")
         return backend.prepared(problem)
+    closed = len(state_names(problem.model)) > LARGEST and Exact().refusal(problem) is None
     refusals = []
-    for candidate in (Fused(), Exact(), Diffrax()):
+    for candidate in (Exact(),) if closed else (Fused(), Exact(), Diffrax()):
         why = candidate.refusal(problem)
         if why is None:
             return candidate.prepared(problem)
