@@ -122,7 +122,7 @@ def test_cohort_of_a_fit(fitted, cli, tmp_path):
     assert list(outputs.columns) == ["id", "time", "plasma"]
     assert len(outputs) == 25 * 13
     people = pd.read_parquet(tmp_path / "c" / "patients.parquet")
-    assert people["id"].tolist() == [str(i) for i in range(25)]
+    assert people["id"].tolist() == list(range(25))
     estimate = Run.open(folder).theta()["cl"]
     np.testing.assert_allclose(people["cl"], estimate * np.exp(people["eta.cl"]), rtol=1e-12)
     quantiles = pd.read_csv(tmp_path / "c" / "quantiles.csv")
@@ -130,6 +130,58 @@ def test_cohort_of_a_fit(fitted, cli, tmp_path):
     assert quantiles.set_index("time").loc[8.0, "plasma.q50"] == pytest.approx(middle)
     assert (tmp_path / "c" / "plots" / "plasma.png").is_file()
     assert "25 virtual patients of 25" in cli("report", tmp_path / "c").stdout
+
+
+def test_cohort_goes_on(fitted, cli, tmp_path, monkeypatch):
+    """Stopped after a shard and resumed from its own folder, estimates included: the files are those of one go."""
+    from twinjax.cohorts import Found
+    from twinjax.cohorts.shard import solve_shard
+    from twinjax.cohorts.workers import Threads
+
+    folder, _ = fitted
+    options = (
+        "--patients",
+        60,
+        "--shard",
+        20,
+        "--until",
+        24,
+        "--step",
+        6,
+        "--above",
+        "plasma=4",
+        "--above",
+        "plasma=8",
+    )
+    whole = json.loads(cli("cohort", folder, *options, "--out", tmp_path / "a", "--json").stdout)
+    assert [r["above"] for r in whole["responders"]] == [4, 8]
+
+    def stop(self, programs, shards, folder, *, done, solved):
+        done(solve_shard(programs, shards[1], folder))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Threads, "work", stop)
+        done = cli("cohort", folder, *options, "--out", tmp_path / "b", code=130)
+        assert "20 virtual patients of 60" in done.stdout
+        assert "--resume" in done.stdout
+    assert "leave --patients out" in cli("cohort", tmp_path / "b", "--resume", "--patients", 50, code=2).stderr
+    cli("cohort", tmp_path / "b", "--resume", "--chunk", 7)
+    assert Found.open(tmp_path / "b").codes == {0: 60}
+    for name in ("quantiles.csv", "responders.csv", *(f"outputs.parquet/0000{k}.parquet" for k in range(3))):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    plan = json.loads((tmp_path / "a" / "manifest.json").read_text())
+    plan["plan"]["theta"]["cl"] = 3.0
+    (tmp_path / "a" / "manifest.json").write_text(json.dumps(plan))
+    assert "numbers: not the same" in cli("cohort", tmp_path / "a", "--resume", code=2).stderr
+    assert "no cohort's run that could go on" in cli("cohort", folder, "--resume", code=2).stderr
+
+
+def test_cohort_without_trajectories(cli, tmp_path):
+    cli("cohort", "theophylline", "--patients", 5, "--no-trajectories", "--no-plots", "--out", tmp_path / "c")
+    files = {f.name for f in (tmp_path / "c").iterdir()}
+    assert "outputs.parquet" not in files
+    assert {"patients.parquet", "quantiles.csv"} <= files
 
 
 def test_subjects_of_a_fit(fitted, cli, tmp_path):
@@ -220,6 +272,10 @@ def test_models(cli):
         (("simulate", "OneCompartmentOral", "--out", "a.xlsx"), "ends in .parquet or .csv"),
         (("cohort", "OneCompartmentOral"), "there is no study or run"),
         (("cohort", "slip-free.toml"), "has no regimen: give --dose AMOUNT"),
+        (("cohort", "slip-free.toml", "--dose", "1", "--above", "plasme=1"), "did you mean 'plasma'"),
+        (("cohort", "slip-free.toml", "--dose", "1", "--above", "plasma"), "write NAME=VALUE"),
+        (("cohort", "slip-free.toml", "--dose", "1", "--shard", "0"), "a shard holds at least one patient"),
+        (("cohort", "slip-free.toml", "--resume"), "is not a run"),
         (("report", "here"), "is not a run"),
         (("validate", "nothing.csv"), "there is no data file 'nothing.csv'"),
     ],

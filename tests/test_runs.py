@@ -5,15 +5,11 @@ import json
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from twinjax.io.study import read_study
-from twinjax.population.cohort import cohort
-from twinjax.progress import Search, in_chunks, joined
+from twinjax.progress import Pace, Search
 from twinjax.runs import Run, atomic, plain, sha256
-from twinjax.solve.exact import Exact
-from twinjax.solve.simulate import simulate
 
 
 @pytest.fixture
@@ -58,6 +54,17 @@ def test_how_it_ended(run, error, status):
     assert status in (run.folder / "log.txt").read_text()
 
 
+def test_a_run_without_a_study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = Run.create("cohort", seed=4)
+    assert run.folder.name.startswith("cohort-2")
+    assert not (run.folder / "study.toml").exists()
+    assert run.manifest["name"] == "cohort"
+    run.note(plan={"patients": 3})
+    assert run.manifest["plan"] == {"patients": 3}
+    assert run.manifest["seed"] == 4
+
+
 def test_folders(run, tmp_path, monkeypatch):
     study = read_study("theophylline")
     with pytest.raises(FileExistsError, match="not empty"):
@@ -94,31 +101,21 @@ def test_nothing_is_half_written(tmp_path):
     assert sha256(file) == hashlib.sha256(b"whole").hexdigest()
 
 
-def test_tables_in_pieces(run):
-    with run.frames("t") as write:
-        write(pd.DataFrame({"a": [1, 2]}))
-        assert not (run.folder / "t.parquet").exists()
-        write(pd.DataFrame({"a": [3]}))
-    assert pd.read_parquet(run.folder / "t.parquet")["a"].tolist() == [1, 2, 3]
-
-
 def test_plain():
     value = plain({"a": np.array([1.0, np.nan]), "b": (math.inf, np.float64(2), {"c": None})})
     assert json.loads(json.dumps(value, allow_nan=False)) == {"a": [1.0, None], "b": [None, 2.0, {"c": None}]}
 
 
-def test_chunks_are_the_whole():
-    study = read_study("theophylline")
-    who, times = cohort(study.population(), 7, seed=3), study.cohort.times[:5]
-    whole = simulate(who, study.cohort.regimen, times)
-    parts = list(in_chunks(who, study.cohort.regimen, times, size=3, backend=Exact()))
-    assert [len(p) for p, _ in parts] == [3, 3, 1]
-    assert [i for p, _ in parts for i in p.ids] == list(who.ids)
-    found = joined([s for _, s in parts])
-    np.testing.assert_allclose(found.output.plasma, whole.output.plasma, rtol=1e-12)
-    assert found.time.shape == (7, 5)
-    with pytest.raises(ValueError, match="at least one patient"):
-        next(in_chunks(who, study.cohort.regimen, times, size=0, backend=Exact()))
+def test_pace(monkeypatch):
+    now = iter([10.0, 12.0, 14.0, 14.0])
+    monkeypatch.setattr("twinjax.progress.time.perf_counter", lambda: next(now))
+    pace = Pace(100, before=40)
+    assert math.isnan(pace.remaining)
+    pace.note(20)
+    pace.note(10)
+    assert pace.rate == 30 / 2.0
+    assert pace.remaining == 30 / (30 / 4.0)
+    assert pace.seconds == 4.0
 
 
 def test_a_search_that_is_watched():

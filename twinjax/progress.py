@@ -1,25 +1,21 @@
-"""What a long computation has found so far: a search to watch and to stop, a cohort in chunks."""
+"""What a long computation has found so far: a search to watch and to stop, the pace of a cohort."""
 
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from twinjax.dosing import Regimen
 from twinjax.estimation.optimisers import BFGS, AbstractOptimiser, Objective, Watch
 from twinjax.estimation.result import Iteration
 from twinjax.estimation.transform import Transform
-from twinjax.population.cohort import Cohort
 from twinjax.population.population import Population
-from twinjax.solve.problem import AbstractBackend, Solution
-from twinjax.solve.simulate import simulate
 
 
 class Search:
@@ -147,32 +143,32 @@ class _Timed:
         self.objective.restart()
 
 
-def in_chunks(
-    who: Cohort, regimen: Regimen, times: Any, *, size: int, backend: AbstractBackend
-) -> Iterator[tuple[Cohort, Solution]]:
-    """A cohort's patients, `size` at a time, each chunk with its solution. The last is filled up: nothing recompiles.
+class Pace:
+    """How fast patients are solved. Threads may note at the same time.
 
-    **Raises** `ValueError` for a size below 1, and as `simulate`.
+    **Parameters**: `asked`, how many there are; `before`, how many an earlier session solved.
     """
-    if size < 1:
-        raise ValueError(f"a chunk holds at least one patient, not {size}")
-    size = min(size, len(who))
-    for first in range(0, len(who), size):
-        index = np.minimum(np.arange(first, first + size), len(who) - 1)
-        chunk: Any = take(who, index)
-        solution = simulate(chunk, regimen, times, backend=backend)
-        there = min(size, len(who) - first)
-        if there < size:
-            chunk, solution = take(chunk, np.arange(there)), jax.tree.map(lambda x, n=there: x[:n], solution)
-        yield chunk, solution
 
+    def __init__(self, asked: int, before: int = 0) -> None:
+        self.asked, self.before, self.done = asked, before, 0
+        self._began, self._lock = time.perf_counter(), threading.Lock()
 
-def joined(parts: Sequence[Solution]) -> Solution:
-    """The solutions of several chunks as one, in the computer's own memory."""
-    return jax.tree.map(lambda *x: np.concatenate([np.asarray(a) for a in x]), *parts)
+    def note(self, patients: int) -> None:
+        """So many more are solved."""
+        with self._lock:
+            self.done += patients
 
+    @property
+    def seconds(self) -> float:
+        """Since the first began."""
+        return time.perf_counter() - self._began
 
-def take(who: Cohort, index: np.ndarray) -> Cohort:
-    """Some of a cohort's patients, by index."""
-    model, eta, covariates = jax.tree.map(lambda x: x[index], (who.model, who.eta, who.covariates))
-    return Cohort(model, eta, covariates, tuple(who.ids[i] for i in index))
+    @property
+    def rate(self) -> float:
+        """Patients a second."""
+        return self.done / max(self.seconds, 1e-9)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds that the rest will take at this rate; nan before there is one."""
+        return (self.asked - self.before - self.done) / self.rate if self.done else math.nan

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import functools
 import hashlib
 import importlib.metadata
 import json
 import os
 import platform
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
     from twinjax.io.study import Study
 
 MANIFEST, STUDY, RESULTS, PARTIAL, LOG = "manifest.json", "study.toml", "results.json", "partial.json", "log.txt"
-_PACKAGES = ("twinjax", "jax", "jaxlib", "diffrax", "equinox", "optax", "optimistix", "numpy", "scipy", "pandas")
+_PACKAGES = (
+    "twinjax", "jax", "jaxlib", "diffrax", "equinox", "optax", "optimistix", "llvmlite", "numpy", "scipy", "pandas",
+    "pyarrow",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,29 +46,31 @@ class Run:
 
     @staticmethod
     def create(
-        kind: str, study: Study, *, out: str | Path | None = None, command: Sequence[str] = (), seed: int | None = None,
-        inputs: Sequence[Path] = (),
+        kind: str, study: Study | None = None, *, out: str | Path | None = None, command: Sequence[str] = (),
+        seed: int | None = None, inputs: Sequence[Path] = (),
     ) -> Run:  # fmt: skip
-        """A new run of a study: ``runs/<name>-<timestamp>``, or the folder `out`, which must be empty or new.
+        """A new run of a study, or of what a program put together: ``runs/<name>-<timestamp>``, or the folder `out`,
+        which must be empty or new.
 
         **Raises** `FileExistsError` where `out` holds something.
         """
         now = datetime.datetime.now().astimezone()
-        name = study.name if kind == "fit" else f"{study.name}-{kind}"
+        called = kind if study is None else study.name
+        name = called if study is None or kind == "fit" else f"{called}-{kind}"
         folder = _fresh(Path("runs"), f"{name}-{now:%Y%m%d-%H%M%S}") if out is None else Path(out)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise FileExistsError(f"{folder} is there already and not empty; choose another --out, or remove it")
         folder.mkdir(parents=True, exist_ok=True)
         run = Run(folder.resolve())
-        run._write_text(STUDY, study.to_toml())
-        files = {str(f): sha256(f) for f in dict.fromkeys((*study.files, *inputs))}
+        if study is not None:
+            run._write_text(STUDY, study.to_toml())
+        files = {str(f): sha256(f) for f in dict.fromkeys((*(study.files if study is not None else ()), *inputs))}
         run._write_manifest({
-            "kind": kind, "name": study.name, "status": "running", "why": None, "command": list(command),
+            "kind": kind, "name": called, "status": "running", "why": None, "command": list(command),
             "started": now.isoformat(timespec="seconds"), "ended": None, "seed": seed, "inputs": files,
-            "python": platform.python_version(), "versions": _versions(), "platform": platform.platform(),
-            "device": _device(),
+            "python": platform.python_version(), "platform": platform.platform(), **made_with(),
         })  # fmt: skip
-        run.log(f"twinjax {_versions()['twinjax']}: {kind} of {study.name}")
+        run.log(f"twinjax {made_with()['versions']['twinjax']}: {kind} of {called}")
         return run
 
     @staticmethod
@@ -94,6 +101,10 @@ class Run:
             raise
         else:
             self.close("finished")
+
+    def note(self, **more: Any) -> None:
+        """Say more of the run in its manifest."""
+        self._write_manifest({**self.manifest, **more})
 
     def close(self, status: str, why: str | None = None) -> None:
         """Say how the run ended."""
@@ -178,27 +189,6 @@ class Run:
         with atomic(self.folder / f"{name}.csv") as part:
             frame.to_csv(part, index=False)
 
-    @contextlib.contextmanager
-    def frames(self, name: str) -> Iterator[Callable[[pd.DataFrame], None]]:
-        """A Parquet table that is written piece by piece; it has its name only once complete."""
-        import pyarrow
-        import pyarrow.parquet
-
-        writer: Any = None
-        with atomic(self.folder / f"{name}.parquet") as part:
-
-            def write(frame: pd.DataFrame) -> None:
-                nonlocal writer
-                table = pyarrow.Table.from_pandas(frame, preserve_index=False)
-                writer = writer or pyarrow.parquet.ParquetWriter(part, table.schema)
-                writer.write_table(table)
-
-            try:
-                yield write
-            finally:
-                if writer is not None:
-                    writer.close()
-
     def save_plot(self, name: str, figure: Any) -> Path:
         """A matplotlib figure as ``plots/<name>.png``."""
         (self.folder / "plots").mkdir(exist_ok=True)
@@ -229,7 +219,7 @@ class Run:
 @contextlib.contextmanager
 def atomic(file: Path) -> Iterator[Path]:
     """A path to write to, renamed to `file` when the block ends well and removed when it does not."""
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    part = file.with_name(f".{file.name}.{os.getpid()}-{secrets.token_hex(4)}.part")  # also between machines
     try:
         yield part
         os.replace(part, file)
@@ -265,6 +255,17 @@ def _fresh(parent: Path, name: str) -> Path:
     return folder
 
 
+def made_with() -> dict[str, Any]:
+    """Versions, device and compiler flags."""
+    return {"versions": _versions(), "device": _device(), "xla_flags": _flags()}
+
+
+def decisive(made: Mapping[str, Any]) -> dict[str, Any]:
+    """What the last digits of a result may depend on, of what a run was made with."""
+    device = {k: made["device"].get(k) for k in ("platform", "kind", "processor")}
+    return {"versions": made["versions"], "device": device, "xla_flags": made.get("xla_flags")}
+
+
 def _versions() -> dict[str, str]:
     found = {}
     for name in _PACKAGES:
@@ -282,4 +283,22 @@ def _device() -> dict[str, Any]:
         "kind": devices[0].device_kind,
         "count": len(devices),
         "cpus": os.cpu_count(),
+        "processor": _processor(),
     }
+
+
+def _flags() -> str:
+    """XLA's, but for how many devices a computer pretends to have."""
+    given = os.environ.get("XLA_FLAGS", "").split()
+    return " ".join(f for f in given if "xla_force_host_platform_device_count" not in f)
+
+
+@functools.cache
+def _processor() -> str:
+    """Its model, for which code is compiled."""
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.is_file() else ():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.processor() or platform.machine()

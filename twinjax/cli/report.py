@@ -78,6 +78,9 @@ def show_cohort(found: dict[str, Any]) -> None:
     say(f"{found['patients']} virtual patients of {found['asked']}, seed {found['seed']}, {found['backend']} backend, "
         f"{duration(found['seconds'])} ({found['rate']:.0f} patients/s)")  # fmt: skip
     show_table(((c["patients"], c["code"], c["meaning"]) for c in found["results"]), ("patients", "code", "result"))
+    if found.get("responders"):
+        rows = found["responders"]
+        show_table((r.values() for r in rows), rows[0].keys(), title="patients above, with the 95 % interval")
     if found.get("quantiles"):
         rows = found["quantiles"]
         shown = (

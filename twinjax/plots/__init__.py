@@ -1,5 +1,6 @@
 """One picture, one function; each returns its `matplotlib.figure.Figure` and touches no global state of matplotlib."""
 
+from twinjax.plots.band import quantile_band
 from twinjax.plots.concentration import concentration_time
 from twinjax.plots.goodness import goodness_of_fit
 from twinjax.plots.individuals import individual_fits
@@ -7,4 +8,4 @@ from twinjax.plots.predictive import vpc
 from twinjax.plots.random_effects import etas
 from twinjax.plots.search import convergence
 
-__all__ = ["concentration_time", "convergence", "etas", "goodness_of_fit", "individual_fits", "vpc"]
+__all__ = ["concentration_time", "convergence", "etas", "goodness_of_fit", "individual_fits", "quantile_band", "vpc"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import equinox as eqx
 import jax
@@ -18,6 +19,30 @@ from twinjax.population.population import Population
 from twinjax.population.subject import TrialData
 
 
+@dataclasses.dataclass(frozen=True)
+class Numbered(Sequence[str]):
+    """Ids ``"0"``, ``"1"``, ... of drawn patients, written when asked for: those of a million cost nothing.
+
+    **Parameters**: `first`, the first number; `count`, how many.
+    """
+
+    first: int
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
+        numbers = range(self.first, self.first + self.count)
+        return tuple(map(str, numbers[index])) if isinstance(index, slice) else str(numbers[index])
+
+
 class Cohort(eqx.Module):
     """Patients as one model whose varying leaves have a patient axis.
 
@@ -29,7 +54,7 @@ class Cohort(eqx.Module):
     model: AbstractModel
     eta: Any
     covariates: dict[str, Any]
-    ids: tuple[str, ...] = eqx.field(static=True)
+    ids: Sequence[str] = eqx.field(static=True)
     regimens: tuple[Regimen, ...] | None = None
     timing: dict[str, Any] = eqx.field(default_factory=dict)
 
@@ -58,45 +83,70 @@ def cohort(
     """
     if patients < 1:
         raise ValueError(f"a cohort has at least one patient, not {patients}")
-    given = covariates if covariates is not None else {}
-    known = given.covariate_names if isinstance(given, TrialData) else tuple(given)
-    for needed in population.covariate_names:
-        if needed not in known:
-            raise ValueError(f"the population needs the covariate {needed!r}{suggestion(needed, known)}")
-    donors = (
-        {n: jnp.asarray([np.ravel(s.covariates[n])[0] for s in given]) for n in known}
-        if isinstance(given, TrialData)
-        else {}
-    )
-    drawn = (
-        {}
-        if isinstance(given, TrialData)
-        else {n: v if isinstance(v, AbstractDistribution) else jnp.asarray(v, float) for n, v in given.items()}
-    )
-    model, eta, own = _draw(population, drawn, donors, jax.random.key(seed), jnp.arange(first, first + patients))
-    return Cohort(model, eta, own, tuple(str(first + i) for i in range(patients)))
+    drawing = Drawing.of(population, seed=seed, covariates=covariates)
+    model, eta, own = _draw(drawing, jnp.arange(first, first + patients))
+    return Cohort(model, eta, own, Numbered(first, patients))
+
+
+class Drawing(eqx.Module):
+    """How patients are drawn: what `cohort` does, for any indices and inside jit.
+
+    **Parameters**: `population`; `given`, by covariate a constant or a distribution; `donors`, by covariate the
+    values `(subjects,)` of a trial's subjects, which are resampled whole; `root`, the seed's key.
+    """
+
+    population: Population
+    given: dict[str, Any]
+    donors: dict[str, Any]
+    root: Any
+
+    @staticmethod
+    def of(
+        population: Population,
+        *,
+        seed: int,
+        covariates: Mapping[str, float | AbstractDistribution] | TrialData | None = None,
+    ) -> Drawing:
+        """As `cohort` takes them.
+
+        **Raises** `ValueError` for a covariate that the population needs and is not given.
+        """
+        given = covariates if covariates is not None else {}
+        known = given.covariate_names if isinstance(given, TrialData) else tuple(given)
+        for needed in population.covariate_names:
+            if needed not in known:
+                raise ValueError(f"the population needs the covariate {needed!r}{suggestion(needed, known)}")
+        donors, drawn = {}, {}
+        if isinstance(given, TrialData):
+            donors = {n: jnp.asarray([np.ravel(s.covariates[n])[0] for s in given]) for n in known}
+        else:
+            drawn = {n: v if isinstance(v, AbstractDistribution) else jnp.asarray(v, float) for n, v in given.items()}
+        return Drawing(population, drawn, donors, jax.random.key(seed))
+
+    def __call__(self, indices: Any) -> tuple[Any, Any, Any]:
+        """Models, etas and covariates of the patients with these indices, `(patients,)`."""
+        population, donors = self.population, self.donors
+        omega = population.omega(population.theta)
+        chol = jnp.linalg.cholesky(omega) if population.etas else jnp.zeros((0, 0))
+
+        def one(index: Any) -> tuple[Any, Any, Any]:
+            key, other = jax.random.split(jax.random.fold_in(self.root, index))
+            eta = chol @ jax.random.normal(key, (len(population.etas),))
+            own = {
+                n: v.sample(jax.random.fold_in(other, i)) if isinstance(v, AbstractDistribution) else v
+                for i, (n, v) in enumerate(self.given.items())
+            }
+            if donors:
+                donor = jax.random.randint(other, (), 0, next(iter(donors.values())).shape[0])
+                own = {n: v[donor] for n, v in donors.items()}
+            return population.individual(population.theta, eta, own), eta, own
+
+        return jax.vmap(one)(indices)
 
 
 @eqx.filter_jit
-def _draw(
-    population: Population, given: dict[str, Any], donors: dict[str, Any], root: Any, indices: Any
-) -> tuple[Any, Any, Any]:
-    """Models, etas and covariates of the patients with these indices."""
-    chol = jnp.linalg.cholesky(population.omega(population.theta)) if population.etas else jnp.zeros((0, 0))
-
-    def one(index: Any) -> tuple[Any, Any, Any]:
-        key, other = jax.random.split(jax.random.fold_in(root, index))
-        eta = chol @ jax.random.normal(key, (len(population.etas),))
-        own = {
-            n: v.sample(jax.random.fold_in(other, i)) if isinstance(v, AbstractDistribution) else v
-            for i, (n, v) in enumerate(given.items())
-        }
-        if donors:
-            donor = jax.random.randint(other, (), 0, next(iter(donors.values())).shape[0])
-            own = {n: v[donor] for n, v in donors.items()}
-        return population.individual(population.theta, eta, own), eta, own
-
-    return jax.vmap(one)(indices)
+def _draw(drawing: Drawing, indices: Any) -> tuple[Any, Any, Any]:
+    return drawing(indices)
 
 
 def subjects(population: Population, trial: TrialData, eta: Any = None) -> Cohort:

@@ -115,7 +115,7 @@ serve:
 end:
   ret void
 }}
-attributes #91 = {{ nounwind "nvvm.maxntid"="{kernel.threads}" }}
+attributes #91 = {{ nounwind "nvvm.maxntid"="{kernel.threads}" "nvvm.minctasm"="1" }}
 """
 
 
