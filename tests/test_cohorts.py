@@ -15,6 +15,7 @@ from twinjax.cohorts import plan as planning
 from twinjax.cohorts.programs import Programs
 from twinjax.cohorts.run import stream
 from twinjax.cohorts.shard import Shard, solve_shard
+from twinjax.datasets import theophylline
 from twinjax.models import OneCompartmentMichaelisMenten, OneCompartmentOral
 from twinjax.naming import leaves
 from twinjax.runs import Run
@@ -131,6 +132,21 @@ def test_quantiles_and_responders(whole):
     assert table["summary"].tolist() == ["plasma.cmax", "plasma.cmax", "cl"]
     with pytest.raises(ValueError, match="did you mean"):
         whole.responders({"plasma.cmx": 1.0})
+
+
+def test_covariates_resampled_from_a_trial(tmp_path):
+    trial = theophylline()
+    (weight,) = trial.covariate_names
+    population = Population(
+        OneCompartmentOral(ka=1.5, cl=2.8, v=32.0),
+        variability={"ka": 0.5},
+        covariates={"cl": Power(weight, 70.0, 0.75)},
+    )
+    plan = oral(population=population, covariates=trial)
+    found = cohorts.run(plan, tmp_path / "run").patients()
+    who = cohort(population, 300, seed=5, covariates=trial)
+    np.testing.assert_array_equal(found[f"covariate.{weight}"], who.covariates[weight])
+    assert plan.told()["covariates"] == f"resampled from 12 subjects of {trial.name}"
 
 
 def test_many_values_are_counted_in_bins(tmp_path, monkeypatch, small_groups):
