@@ -201,7 +201,7 @@ def _one_interval(*leaves: Any) -> Tables:
     """The tables of one dosing interval that starts in a given state: four pieces of constant rate, a bolus between."""
     *flat, time, lengths, rates, bolus, compartment, y = leaves
     ends = time + jnp.cumsum(lengths)
-    begins = ends - lengths
+    begins = jnp.append(time, ends[:-1])  # to the bit the ends before them: none may come before the start
     one = jnp.ones(1)
 
     def column(first: Any, begin: Any, end: Any, given: Any) -> Any:
