@@ -27,12 +27,12 @@ from twinjax import (
     fit,
 )
 from twinjax.datasets import theophylline
-from twinjax.estimation import predictive_check as module
-from twinjax.estimation import simulation
-from twinjax.estimation.diagnostics import curves, diagnose, etas, time_after_dose
-from twinjax.estimation.fit import Engine
-from twinjax.estimation.simulation import simulate_measurements as draws
-from twinjax.estimation.simulation import simulate_trial as simulated_trial
+from twinjax.estimation.diagnosis import predictive_check as module
+from twinjax.estimation.diagnosis import simulation
+from twinjax.estimation.diagnosis.residuals import curves, diagnose, etas, time_after_dose
+from twinjax.estimation.diagnosis.simulation import simulate_measurements as draws
+from twinjax.estimation.diagnosis.simulation import simulate_trial as simulated_trial
+from twinjax.estimation.engine import Engine
 from twinjax.models import OneCompartment, OneCompartmentOral
 from twinjax.solve.problem import AbstractBackend, Solution
 

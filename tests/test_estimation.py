@@ -9,7 +9,7 @@ import scipy.optimize
 
 import twinjax as tj
 from twinjax.datasets import theophylline
-from twinjax.estimation.fit import Engine
+from twinjax.estimation.engine import Engine
 from twinjax.models import OneCompartment, OneCompartmentOral
 from twinjax.solve.fused import Linear, Rodas5P, Tsit5
 

@@ -11,7 +11,7 @@ import pytest
 import scipy.stats
 
 import twinjax as tj
-from twinjax.estimation.fit import Engine
+from twinjax.estimation.engine import Engine
 from twinjax.estimation.likelihood import Observations, terms
 from twinjax.models import OneCompartment
 from twinjax.models.base import AbstractModel

@@ -9,7 +9,7 @@ import pytest
 
 import twinjax as tj
 from twinjax.datasets import theophylline
-from twinjax.estimation.fit import Engine
+from twinjax.estimation.engine import Engine
 from twinjax.models import OneCompartmentOral, QuasiSteadyStateTMDD
 from twinjax.solve.simulate import choose, pose
 

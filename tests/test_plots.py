@@ -21,9 +21,9 @@ from twinjax import (
     plots,
 )
 from twinjax.datasets import theophylline
-from twinjax.estimation.predictive_check import PredictiveCheck
+from twinjax.estimation.diagnosis.predictive_check import PredictiveCheck
+from twinjax.estimation.evidence.uncertainty import Uncertainty
 from twinjax.estimation.result import Fit, Iteration
-from twinjax.estimation.uncertainty import Uncertainty
 from twinjax.models import OneCompartmentOral
 from twinjax.plots import concentration, individuals, style
 from twinjax.solve.problem import Solution

@@ -43,7 +43,9 @@ _HOMES = {
     "twinjax.solve.simulate": ("simulate",),
     "twinjax.estimation.fit": ("fit",),
     "twinjax.estimation.result": ("Fit",),
-    "twinjax.estimation.mixed": ("FO", "FOCE", "FOCEI", "NaivePooled"),
+    "twinjax.estimation.methods.conditional": ("FOCE", "FOCEI"),
+    "twinjax.estimation.methods.first_order": ("FO",),
+    "twinjax.estimation.methods.pooled": ("NaivePooled",),
     "twinjax.estimation.optimisers": ("BFGS", "Optax", "Vmapped"),
     "twinjax.io.nonmem": ("read_nonmem",),
 }  # fmt: skip
@@ -68,7 +70,9 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from twinjax.dosing import Regimen
     from twinjax.estimation.fit import fit
-    from twinjax.estimation.mixed import FO, FOCE, FOCEI, NaivePooled
+    from twinjax.estimation.methods.conditional import FOCE, FOCEI
+    from twinjax.estimation.methods.first_order import FO
+    from twinjax.estimation.methods.pooled import NaivePooled
     from twinjax.estimation.optimisers import BFGS, Optax, Vmapped
     from twinjax.estimation.result import Fit
     from twinjax.io.nonmem import read_nonmem

@@ -166,7 +166,7 @@ class Run:
 
     def store(self, fit: Fit) -> None:
         """A fit's results, estimates, etas and predictions."""
-        from twinjax.estimation.diagnostics import diagnose, etas
+        from twinjax.estimation.diagnosis.residuals import diagnose, etas
 
         name = type(fit.population.model).__name__
         told = {"model": name, "trial": {"name": fit.trial.name, **fit.trial.summary()}, "converged": fit.converged,

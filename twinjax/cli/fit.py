@@ -143,7 +143,7 @@ def progress_line(search: Search, elapsed: float) -> str:
 def _draw(run: Run, found: Fit) -> None:
     """The usual pictures. One that cannot be drawn is left out, and the log says why."""
     import twinjax.plots as plots
-    from twinjax.estimation.predictive_check import predictive_check
+    from twinjax.estimation.diagnosis.predictive_check import predictive_check
 
     pictures = {
         "goodness_of_fit": lambda: plots.goodness_of_fit(found),

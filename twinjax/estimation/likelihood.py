@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import log_ndtr
 
+from twinjax.estimation.small import cholesky, log_determinant, lower_inverse
 from twinjax.models.base import output_names
 from twinjax.naming import resolve
 from twinjax.observation import ABOVE, BELOW, QUANTIFIED, AbstractResidual
@@ -159,6 +160,12 @@ def terms(
         quantified = jnp.where(o.censored == QUANTIFIED, quantified, -2.0 * log_p)
         information = jnp.where(o.censored == QUANTIFIED, information, curvature)
     return Terms(jnp.where(o.there, quantified, 0.0), jnp.where(o.there, information, 0.0))
+
+
+def penalty(omega: Any, eta: Any) -> Any:
+    """-2 log of the normal density of one subject's `eta` `(etas,)`, without its constant."""
+    half = lower_inverse(cholesky(omega)) @ eta
+    return jnp.sum(half * half) + log_determinant(omega)
 
 
 def _censored(

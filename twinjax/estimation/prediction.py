@@ -73,6 +73,10 @@ class Predictor(eqx.Module):
         found = leaves(model)
         return jnp.stack([jnp.asarray(found[n], float) for n in self.active])
 
+    def every(self, x: Any, eta: Any, design: Design) -> Any:
+        """`z` of every subject, at `eta` `(subjects, etas)`."""
+        return jax.vmap(lambda e, own: self.coordinates(x, e, own))(eta, design.covariates)
+
     def models(self, z: Any, x: Any, covariates: Any) -> AbstractModel:
         """Every subject's model, leaves `(subjects, segments)`."""
         if self.by_segment:

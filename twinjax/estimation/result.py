@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from twinjax.estimation.mixed import AbstractMethod
+from twinjax.estimation.evidence.uncertainty import Uncertainty
+from twinjax.estimation.methods.base import AbstractMethod
 from twinjax.estimation.transform import Transform
-from twinjax.estimation.uncertainty import Uncertainty
 from twinjax.models.base import AbstractModel, parameter_units
 from twinjax.population.cohort import Cohort, subjects
 from twinjax.population.distributions import AbstractDistribution
@@ -44,7 +44,7 @@ class Fit:
     **Parameters**: `population`, at the estimates; `objective`, -2 log L without N log(2 pi) (NONMEM's OFV), priors
     included; `by_subject` `(subjects,)`; `gradient` `(free,)` in unconstrained parameters; `eta` `(subjects, etas)`,
     the empirical Bayes estimates; `ends`, the objectives that the starts ended at; `seconds` for compiling, searching
-    and covariance.
+    and covariance; `evidence`, what is the method's own (a posterior, a Monte Carlo error), None for most.
     """
 
     population: Population
@@ -63,6 +63,7 @@ class Fit:
     seconds: Mapping[str, float]
     seed: int
     priors: Mapping[str, AbstractDistribution]
+    evidence: Any = None
 
     # --------------------------------------------------------------------------------------------------- estimates
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from twinjax.estimation.diagnostics import curves
+from twinjax.estimation.diagnosis.residuals import curves
 from twinjax.estimation.result import Fit
 from twinjax.models.base import output_names
 from twinjax.naming import leaves, resolve

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from twinjax.estimation.diagnostics import diagnose
+from twinjax.estimation.diagnosis.residuals import diagnose
 from twinjax.estimation.result import Fit
 from twinjax.naming import resolve
 from twinjax.observation import QUANTIFIED

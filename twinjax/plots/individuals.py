@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from twinjax.estimation.diagnostics import curves
+from twinjax.estimation.diagnosis.residuals import curves
 from twinjax.estimation.result import Fit
 from twinjax.models.base import output_names
 from twinjax.naming import resolve

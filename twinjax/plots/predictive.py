@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from twinjax.estimation.predictive_check import PredictiveCheck
+from twinjax.estimation.diagnosis.predictive_check import PredictiveCheck
 from twinjax.observation import QUANTIFIED
 from twinjax.plots import style
 

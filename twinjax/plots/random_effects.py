@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from twinjax.estimation.diagnostics import etas as eta_table
+from twinjax.estimation.diagnosis.residuals import etas as eta_table
 from twinjax.estimation.result import Fit
 from twinjax.naming import suggestion
 from twinjax.plots import style

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from twinjax.estimation.diagnostics import time_after_dose
+from twinjax.estimation.diagnosis.residuals import time_after_dose
+from twinjax.estimation.diagnosis.simulation import design_of, draw_measurements, typical_predictions
 from twinjax.estimation.prediction import Design
 from twinjax.estimation.result import Fit
-from twinjax.estimation.simulation import design_of, draw_measurements, typical_predictions
 from twinjax.models.base import output_names, zeros
 from twinjax.naming import resolve, suggestion
 from twinjax.observation import ABOVE, BELOW, QUANTIFIED

@@ -1,110 +1,25 @@
-"""Mixed-effects objective functions by linearisation: FO, FOCE and FOCEI, with exact gradients.
+"""FOCE and FOCEI: a population linearised at each subject's own eta-hat, with an exact gradient.
 
-The estimator of a population is minimised over unconstrained parameters `x`. For FOCE and FOCEI each subject's
-eta-hat is found at frozen `x`, and how it moves with `x` follows from the implicit function theorem, so the gradient
-of the objective is exact. The covariance step differences that gradient.
+Each subject's eta-hat is found at frozen `x`, and how it moves with `x` follows from the implicit function theorem, so
+the gradient of the objective is exact. The covariance step differences that gradient.
 """
 
 from __future__ import annotations
 
-import abc
 from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from twinjax.estimation.likelihood import Observations, moments, terms, transformed
+from twinjax.estimation.likelihood import Observations, penalty, terms
+from twinjax.estimation.methods.base import AbstractObjective, Evaluation
 from twinjax.estimation.prediction import Design, Local, Predictor, expand
-from twinjax.estimation.small import cholesky, inverse, log_determinant, lower_inverse
+from twinjax.estimation.small import cholesky, inverse, log_determinant
 from twinjax.models.base import output_names
 
 
-class Evaluation(eqx.Module):
-    """The objective at one point.
-
-    **Parameters**: `objective` `(subjects,)`; `gradient` `(subjects, free)`, in the unconstrained parameters; `eta`
-    `(subjects, etas)`; `result` `(subjects,)`, solver codes; `settled` `(subjects,)`, whether eta-hat converged.
-    """
-
-    objective: Any
-    gradient: Any
-    eta: Any
-    result: Any
-    settled: Any
-
-
-class AbstractMethod(eqx.Module):
-    """A way to say how far a population is from the data: an objective function with its exact gradient."""
-
-    conditional: ClassVar[bool] = False
-    """Whether it finds each subject's eta-hat."""
-
-    @property
-    def name(self) -> str:
-        """As tables and reports show it."""
-        return type(self).__name__
-
-    @abc.abstractmethod
-    def evaluate(self, predictor: Predictor, design: Design, x: Any, eta: Any) -> Evaluation:
-        """Objective and exact gradient at `x`, searching eta-hat from `eta`."""
-
-
-class NaivePooled(AbstractMethod):
-    """Maximum likelihood with every random effect at zero: one patient's own fit, or data pooled as of one."""
-
-    def evaluate(self, predictor: Predictor, design: Design, x: Any, eta: Any) -> Evaluation:
-        """-2 log likelihood at eta = 0."""
-        p, outputs = predictor.population, output_names(predictor.population.model)
-        zero = jnp.zeros_like(eta)
-        local = predictor.local(_coordinates(predictor, x, zero, design), x, design, order=1)
-
-        def subject(x: Any, eta: Any, local: Local, o: Observations, own: Any) -> Any:
-            theta = predictor.transform.unpack(x, p.theta)
-            f = expand(local, predictor.coordinates(x, eta, own))
-            return jnp.sum(terms(p.errors(theta), outputs, o, f).objective)
-
-        value, gradient = jax.vmap(jax.value_and_grad(subject), in_axes=(None, 0, 0, 0, 0))(
-            x, zero, local, design.observed, design.covariates
-        )
-        return Evaluation(value, gradient, zero, local.result, jnp.ones(value.shape, bool))
-
-
-class FO(AbstractMethod):
-    """First order: linearised at eta = 0. **Reference**: Sheiner & Beal 1980, doi:10.1007/BF01060053; Wang 2007."""
-
-    def evaluate(self, predictor: Predictor, design: Design, x: Any, eta: Any) -> Evaluation:
-        """Each subject is normal with covariance J Omega J' + V(f), at eta = 0."""
-        p, outputs = predictor.population, output_names(predictor.population.model)
-        zero = jnp.zeros_like(eta)
-        local = predictor.local(_coordinates(predictor, x, zero, design), x, design, order=2)
-
-        def subject(x: Any, local: Local, o: Observations, own: Any) -> Any:
-            theta = predictor.transform.unpack(x, p.theta)
-            nothing = jnp.zeros(len(p.etas))
-
-            def predict(eta: Any) -> Any:
-                return expand(local, predictor.coordinates(x, eta, own))
-
-            f, slope = predict(nothing), jax.jacfwd(predict)(nothing)
-            m = moments(p.errors(theta), outputs, o, f)
-            slope = slope * m.slope[:, None]
-            there = o.there & (o.censored == 0)
-            c = (slope @ p.omega(theta) @ slope.T) * there[:, None] * there[None, :]
-            c = c + jnp.diag(jnp.where(there, m.variance, 1.0))
-            value = transformed(p.errors(theta), outputs, o, jnp.where(there, o.value, 1.0))
-            r = jnp.where(there, value - m.mean, 0.0)
-            chol = jnp.linalg.cholesky(c)  # as wide as a subject has samples
-            half = jax.scipy.linalg.solve_triangular(chol, r, lower=True)
-            return jnp.sum(half * half) + 2.0 * jnp.sum(jnp.log(jnp.diag(chol)))
-
-        value, gradient = jax.vmap(jax.value_and_grad(subject), in_axes=(None, 0, 0, 0))(
-            x, local, design.observed, design.covariates
-        )
-        return Evaluation(value, gradient, zero, local.result, jnp.ones(value.shape, bool))
-
-
-class FOCEI(AbstractMethod):
+class FOCEI(AbstractObjective):
     """First-order conditional estimation with interaction: linearised at each subject's own eta-hat.
 
     **Parameters**: `max_inner`, turns of the search for eta-hat; `tolerance`, expected decrease of the objective at
@@ -127,10 +42,10 @@ class FOCEI(AbstractMethod):
         x = jax.lax.stop_gradient(x)
         typical = None
         if not self.interaction:
-            zero = _coordinates(predictor, x, jnp.zeros_like(eta), design)
+            zero = predictor.every(x, jnp.zeros_like(eta), design)
             typical = predictor.local(zero, x, design, order=1)
         eta, settled = self.eta_hat(predictor, design, x, jax.lax.stop_gradient(eta), typical)
-        local = predictor.local(_coordinates(predictor, x, eta, design), x, design, order=2)
+        local = predictor.local(predictor.every(x, eta, design), x, design, order=2)
 
         def subject(x: Any, eta: Any, local: Local, typical: Any, o: Observations, own: Any) -> tuple[Any, Any, Any]:
             def joint(eta: Any, x: Any) -> Any:
@@ -173,7 +88,7 @@ class FOCEI(AbstractMethod):
         theta = predictor.transform.unpack(x, p.theta)
         f = self._predict(predictor, x, eta, local, own)
         data = terms(p.errors(theta), output_names(p.model), o, f, self._variance_at(predictor, x, typical, own))
-        return jnp.sum(data.objective) + _penalty(p.omega(theta), eta)
+        return jnp.sum(data.objective) + penalty(p.omega(theta), eta)
 
     def _curvature(
         self, predictor: Predictor, x: Any, eta: Any, local: Local, typical: Any, o: Observations, own: Any
@@ -199,7 +114,7 @@ class FOCEI(AbstractMethod):
             return jnp.any(~c.done) & (c.turns < self.max_inner)
 
         def turn(c: _Search) -> _Search:
-            local = predictor.local(_coordinates(predictor, x, c.trial, design), x, design, order=1)
+            local = predictor.local(predictor.every(x, c.trial, design), x, design, order=1)
             joint, slope, curvature = jax.vmap(assess)(c.trial, local, typical, design.observed, design.covariates)
             better = (joint <= c.joint) & jnp.isfinite(joint)
             damping = jnp.where(better, c.damping * 0.1, jnp.maximum(c.damping, 1e-3) * 10.0)
@@ -252,12 +167,3 @@ class _Search(eqx.Module):
     done: Any
     settled: Any
     turns: Any
-
-
-def _coordinates(predictor: Predictor, x: Any, eta: Any, design: Design) -> Any:
-    return jax.vmap(lambda e, own: predictor.coordinates(x, e, own))(eta, design.covariates)
-
-
-def _penalty(omega: Any, eta: Any) -> Any:
-    half = lower_inverse(cholesky(omega)) @ eta
-    return jnp.sum(half * half) + log_determinant(omega)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from twinjax.estimation.likelihood import moments, observations, transformed
-from twinjax.estimation.mixed import NaivePooled
+from twinjax.estimation.methods.pooled import NaivePooled
 from twinjax.estimation.prediction import Design, Predictor
 from twinjax.estimation.result import Fit
 from twinjax.estimation.transform import Transform

@@ -1,0 +1,1 @@
+"""How well a fitted population describes the data: residuals, simulation, predictive checks."""

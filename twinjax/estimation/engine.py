@@ -1,0 +1,128 @@
+"""What is compiled once for a population and a trial, and called through a whole fit and its covariance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from twinjax.estimation.likelihood import observations
+from twinjax.estimation.methods.base import AbstractObjective, Evaluation
+from twinjax.estimation.prediction import Design, Predictor
+from twinjax.estimation.transform import Transform
+from twinjax.naming import resolve
+from twinjax.population.cohort import covariate_table, subjects
+from twinjax.population.distributions import AbstractDistribution
+from twinjax.population.population import Population
+from twinjax.population.subject import TrialData
+from twinjax.solve.compiling import compiled
+from twinjax.solve.problem import RESULTS, AbstractBackend
+from twinjax.solve.simulate import choose, pose
+
+
+class Engine:
+    """One compiled objective of one population and trial, reused for search, covariance and diagnostics."""
+
+    def __init__(
+        self,
+        method: AbstractObjective,
+        predictor: Predictor,
+        design: Design,
+        priors: Mapping[str, AbstractDistribution],
+        ids: tuple[str, ...],
+    ):
+        self.method, self.predictor, self.design, self.priors, self.ids = method, predictor, design, dict(priors), ids
+        self.restart()
+
+    @staticmethod
+    def of(
+        population: Population, trial: TrialData, method: AbstractObjective, priors: Mapping[str, AbstractDistribution],
+        backend: AbstractBackend | None,
+    ) -> Engine:  # fmt: skip
+        """For a population, a trial and a method; chooses the backend and the directions of differentiation."""
+        transform = Transform.of(population)
+        observed = observations(population, trial)
+        method.check(population, observed)
+        problem = pose(subjects(population, trial))
+        backend = choose(problem, backend)
+        design = Design(problem, observed, covariate_table(population, trial))
+        named = {resolve(n, population.theta): d for n, d in priors.items()}
+        for name in named:
+            if name not in transform.reported:
+                raise ValueError(f"there is a prior on {name}, which is not estimated")
+        return Engine(method, Predictor.of(population, transform, backend, design), design, named, trial.ids)
+
+    def by(self, objective: AbstractObjective) -> Engine:
+        """The same trial and population by another objective function."""
+        objective.check(self.predictor.population, self.design.observed)
+        return Engine(objective, self.predictor, self.design, self.priors, self.ids)
+
+    def restart(self) -> None:
+        """Forget the etas found so far, so that a start does not depend on the one before."""
+        self.eta = jnp.zeros((self.design.problem.patients, len(self.predictor.population.etas)))
+
+    def evaluate(self, x: Any) -> Evaluation:
+        """Objective and gradient of every subject, etas searched from the last ones found."""
+        found = _evaluate(self.method, self.predictor, self.design, jnp.asarray(x), self.eta)
+        if bool(jnp.all(jnp.isfinite(found.eta))):
+            self.eta = found.eta
+        return found
+
+    def gradient(self, x: Any, evaluation: Evaluation) -> np.ndarray:
+        """The total gradient, priors included."""
+        return np.asarray(jnp.sum(evaluation.gradient, axis=0)) + self.prior(x)[1]
+
+    def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """The total objective and gradient; +inf where a subject cannot be solved."""
+        found = self.evaluate(x)
+        total, prior = float(jnp.sum(found.objective)), self.prior(x)
+        return (total + prior[0] if np.isfinite(total) else np.inf), np.asarray(
+            jnp.sum(found.gradient, axis=0)
+        ) + prior[1]
+
+    @property
+    def traced(self) -> Callable[[Any], tuple[Any, Any]]:
+        """The same inside a compiled program, etas searched from zero."""
+        return eqx.Partial(_traced, self.method, self.predictor, self.design, self.priors, jnp.zeros_like(self.eta))
+
+    def prior(self, x: Any) -> tuple[float, np.ndarray]:
+        """-2 log density of the priors at `x`, and its gradient."""
+        if not self.priors:
+            return 0.0, np.zeros(len(x))
+        f, g = _prior(self.priors, self.predictor.transform, self.predictor.population.theta, jnp.asarray(x))
+        return float(f), np.asarray(g)
+
+    def check(self, x: np.ndarray) -> None:
+        """Raise `RuntimeError` naming the subjects that cannot be evaluated at `x`."""
+        found = self.evaluate(x)
+        bad = ~np.isfinite(np.asarray(found.objective))
+        if bad.any():
+            lines = [f"{self.ids[i]}: {RESULTS[int(found.result[i])]}" for i in np.flatnonzero(bad)[:10]]
+            raise RuntimeError(
+                f"{bad.sum()} of {len(bad)} subjects cannot be evaluated at the starting values; start nearer, or look "
+                "at their data:\n  " + "\n  ".join(lines)
+            )
+
+
+@compiled
+def _evaluate(method: AbstractObjective, predictor: Predictor, design: Design, x: Any, eta: Any) -> Evaluation:
+    return method.evaluate(predictor, design, x, eta)
+
+
+def _traced(method: Any, predictor: Predictor, design: Design, priors: Any, eta: Any, x: Any) -> tuple[Any, Any]:
+    found = method.evaluate(predictor, design, x, eta)
+    f, g = _prior(priors, predictor.transform, predictor.population.theta, x)
+    return jnp.sum(found.objective) + f, jnp.sum(found.gradient, axis=0) + g
+
+
+@compiled
+def _prior(priors: dict[str, AbstractDistribution], transform: Transform, theta: Any, x: Any) -> tuple[Any, Any]:
+    def penalty(x: Any) -> Any:
+        values = transform.unpack(x, theta)
+        return -2.0 * sum((d.log_density(values[n]) for n, d in priors.items()), jnp.zeros(()))
+
+    return jax.value_and_grad(penalty)(x)

@@ -1,0 +1,1 @@
+"""How sure the estimates are: matrices of second derivatives, profiles, resampling."""

@@ -1,0 +1,1 @@
+"""Ways to estimate: one method a file, each a frozen object that `fit` takes."""

@@ -1,0 +1,66 @@
+"""The family of methods that are no smooth objective to minimise: they search, sample or evaluate in their own way."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from twinjax.estimation.engine import Engine
+from twinjax.estimation.evidence.uncertainty import Uncertainty
+from twinjax.estimation.methods.base import AbstractMethod, AbstractObjective
+from twinjax.estimation.methods.conditional import FOCEI
+from twinjax.estimation.optimisers import Watch
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What a method is asked to do.
+
+    **Parameters**: `engine`, population, trial and compiled functions; `x` `(free,)`, where to start; `eta`
+    `(subjects, etas)`, random effects to start from; `seed`; `watch`, to be called after each iteration with its
+    number, the vector, the objective (NaN where the method has none) and the gradient (NaN likewise); `uncertainty`,
+    that of the method before, None where this is the first; `covariance`, whether standard errors are wanted.
+    """
+
+    engine: Engine
+    x: np.ndarray
+    eta: np.ndarray
+    seed: int
+    watch: Watch
+    uncertainty: Uncertainty | None
+    covariance: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What a method found.
+
+    **Parameters**: `x` `(free,)`; `by_subject` `(subjects,)`, the objective of each, NaN where the method computes
+    none; `gradient` `(free,)`, NaN likewise; `eta` `(subjects, etas)`; `settled` `(subjects,)`; `result` `(subjects,)`,
+    solver codes; `uncertainty`; `evidence`, what is the method's own: a posterior, a Monte Carlo error.
+    """
+
+    x: np.ndarray
+    by_subject: np.ndarray
+    gradient: np.ndarray
+    eta: np.ndarray
+    settled: np.ndarray
+    result: np.ndarray
+    uncertainty: Uncertainty
+    evidence: Any = None
+
+
+class AbstractAlgorithm(AbstractMethod):
+    """A method that runs by itself."""
+
+    @property
+    def objective(self) -> AbstractObjective:
+        """The objective function that its engine offers, for eta-hats and linearised standard errors."""
+        return FOCEI()
+
+    @abc.abstractmethod
+    def estimate(self, task: Task) -> Estimate:
+        """Do it. **Raises** `RuntimeError` naming the subjects that cannot be evaluated where it starts."""

@@ -1,0 +1,54 @@
+"""FO: a population linearised at its typical individual."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from twinjax.estimation.likelihood import Observations, moments, transformed
+from twinjax.estimation.methods.base import AbstractObjective, Evaluation
+from twinjax.estimation.prediction import Design, Local, Predictor, expand
+from twinjax.models.base import output_names
+from twinjax.population.population import Population
+
+
+class FO(AbstractObjective):
+    """First order: linearised at eta = 0. **Reference**: Sheiner & Beal 1980, doi:10.1007/BF01060053; Wang 2007."""
+
+    def check(self, population: Population, observed: Observations) -> None:
+        """Refuses censored values, which are not normal about a linearised prediction."""
+        super().check(population, observed)
+        if observed.censoring:
+            raise ValueError("FO has no likelihood for censored values; use FOCEI")
+
+    def evaluate(self, predictor: Predictor, design: Design, x: Any, eta: Any) -> Evaluation:
+        """Each subject is normal with covariance J Omega J' + V(f), at eta = 0."""
+        p, outputs = predictor.population, output_names(predictor.population.model)
+        zero = jnp.zeros_like(eta)
+        local = predictor.local(predictor.every(x, zero, design), x, design, order=2)
+
+        def subject(x: Any, local: Local, o: Observations, own: Any) -> Any:
+            theta = predictor.transform.unpack(x, p.theta)
+            nothing = jnp.zeros(len(p.etas))
+
+            def predict(eta: Any) -> Any:
+                return expand(local, predictor.coordinates(x, eta, own))
+
+            f, slope = predict(nothing), jax.jacfwd(predict)(nothing)
+            m = moments(p.errors(theta), outputs, o, f)
+            slope = slope * m.slope[:, None]
+            there = o.there & (o.censored == 0)
+            c = (slope @ p.omega(theta) @ slope.T) * there[:, None] * there[None, :]
+            c = c + jnp.diag(jnp.where(there, m.variance, 1.0))
+            value = transformed(p.errors(theta), outputs, o, jnp.where(there, o.value, 1.0))
+            r = jnp.where(there, value - m.mean, 0.0)
+            chol = jnp.linalg.cholesky(c)  # as wide as a subject has samples
+            half = jax.scipy.linalg.solve_triangular(chol, r, lower=True)
+            return jnp.sum(half * half) + 2.0 * jnp.sum(jnp.log(jnp.diag(chol)))
+
+        value, gradient = jax.vmap(jax.value_and_grad(subject), in_axes=(None, 0, 0, 0))(
+            x, local, design.observed, design.covariates
+        )
+        return Evaluation(value, gradient, zero, local.result, jnp.ones(value.shape, bool))
