@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from twinjax.estimation.evidence.protocol import AbstractEvidence
 from twinjax.estimation.evidence.uncertainty import Uncertainty
 from twinjax.estimation.methods.base import AbstractMethod
 from twinjax.estimation.transform import Transform
@@ -44,7 +45,8 @@ class Fit:
     **Parameters**: `population`, at the estimates; `objective`, -2 log L without N log(2 pi) (NONMEM's OFV), priors
     included; `by_subject` `(subjects,)`; `gradient` `(free,)` in unconstrained parameters; `eta` `(subjects, etas)`,
     the empirical Bayes estimates; `ends`, the objectives that the starts ended at; `seconds` for compiling, searching
-    and covariance; `evidence`, what is the method's own (a posterior, a Monte Carlo error), None for most.
+    and covariance; `evidence`, what is the method's own (a posterior, a Monte Carlo error), None for most; where it is
+    an `AbstractEvidence` and the method has no gradient (NaN), convergence is judged by it.
     """
 
     population: Population
@@ -85,12 +87,14 @@ class Fit:
         se = np.sqrt(np.diag(self.uncertainty.covariance))
         units = parameter_units(self.population.model)
         shrinkage = {f"omega.{n}": s for n, s in self.shrinkage.items()}
+        known = self.evidence.intervals if isinstance(self.evidence, AbstractEvidence) else {}
         rows = []
         for name, error in zip(self.estimated, se, strict=True):
             value = self.theta[name]
             lower, upper = value - 1.96 * error, value + 1.96 * error
             if value > 0 and not name.startswith("corr."):  # the interval of a positive parameter, from its logarithm
                 lower, upper = value * math.exp(-1.96 * error / value), value * math.exp(1.96 * error / value)
+            lower, upper = known.get(name, (lower, upper))
             rows.append({
                 "parameter": name, "estimate": value, "unit": units.get(name, ""), "se": error,
                 "rse": 100 * error / abs(value) if value else float("nan"), "lower": lower, "upper": upper,
@@ -133,9 +137,9 @@ class Fit:
     @property
     def doubts(self) -> tuple[str, ...]:
         """What stands against the estimates, in words; empty if nothing."""
-        found = []
+        found = list(self.evidence.doubts) if isinstance(self.evidence, AbstractEvidence) else []
         steepest = int(np.argmax(np.abs(self.gradient)))
-        if not np.all(np.isfinite(self.gradient)) or abs(self.gradient[steepest]) > 0.05:
+        if not self._judged and not abs(self.gradient[steepest]) <= 0.05:
             found.append(
                 f"Not converged: the gradient in {self.estimated[steepest]} is still {self.gradient[steepest]:.2g}."
             )
@@ -171,6 +175,11 @@ class Fit:
             found.append(f"High shrinkage of {', '.join(high)}: plots of these etas against covariates can mislead.")
         return tuple(found)
 
+    @property
+    def _judged(self) -> bool:
+        """Whether the evidence says if the method converged, as there is no gradient."""
+        return isinstance(self.evidence, AbstractEvidence) and bool(np.all(np.isnan(self.gradient)))
+
     def _closest_pair(self) -> tuple[str, str]:
         covariance = self.uncertainty.covariance
         sd = np.sqrt(np.diag(covariance))
@@ -182,7 +191,8 @@ class Fit:
     def verdict(self) -> str:
         """Whether the search converged, and every doubt, in plain words."""
         largest = float(np.max(np.abs(self.gradient)))
-        head = f"Converged: largest gradient {largest:.1e}." if self.converged else ""
+        head = self.evidence.statement if self._judged else f"Converged: largest gradient {largest:.1e}."
+        head = head if self.converged else ""
         return " ".join(x for x in (head, *self.doubts) if x)
 
     def __str__(self) -> str:
@@ -196,6 +206,7 @@ class Fit:
             f"{type(self.population.model).__name__} fitted to {self.trial.name} ({n['subjects']} subjects, "
             f"{n['observations']} observations" + (f", {n['censored']} censored" if n["censored"] else "")
             + f") by {self.method.name}, {type(self.backend).__name__} backend",
+            "no objective: the method computes none" if math.isnan(self.objective) else
             f"objective {self.objective:.3f}   AIC {self.aic:.3f}   BIC {self.bic:.3f}   "
             f"-2LL with constant {self.minus_two_log_likelihood:.3f}",
             "", shown.to_string(), "", self.verdict, times,
