@@ -43,6 +43,8 @@ _HOMES = {
     "twinjax.solve.simulate": ("simulate",),
     "twinjax.estimation.fit": ("fit",),
     "twinjax.estimation.result": ("Fit",),
+    "twinjax.estimation.diagnosis.simulation": ("simulate_measurements", "simulate_trial"),
+    "twinjax.estimation.evidence.profile": ("profile",),
     "twinjax.estimation.methods.conditional": ("FOCE", "FOCEI"),
     "twinjax.estimation.methods.first_order": ("FO",),
     "twinjax.estimation.methods.pooled": ("NaivePooled",),
@@ -69,6 +71,8 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from twinjax.dosing import Regimen
+    from twinjax.estimation.diagnosis.simulation import simulate_measurements, simulate_trial
+    from twinjax.estimation.evidence.profile import profile
     from twinjax.estimation.fit import fit
     from twinjax.estimation.methods.conditional import FOCE, FOCEI
     from twinjax.estimation.methods.first_order import FO
