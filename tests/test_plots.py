@@ -6,6 +6,7 @@ import functools
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from matplotlib.figure import Figure
 
 from twinjax import (
@@ -25,7 +26,7 @@ from twinjax.estimation.diagnosis.predictive_check import PredictiveCheck
 from twinjax.estimation.evidence.uncertainty import Uncertainty
 from twinjax.estimation.result import Fit, Iteration
 from twinjax.models import OneCompartmentOral
-from twinjax.plots import concentration, individuals, style
+from twinjax.plots import concentration, goodness, individuals, style
 from twinjax.solve.problem import Solution
 from twinjax.units import Unit
 
@@ -61,7 +62,8 @@ def residuals():
         rows.append(pd.DataFrame({"ID": s.id, "TIME": m.time, "OUTPUT": "plasma", "DV": m.value, "CENS": m.censored}))
     table = pd.concat(rows, ignore_index=True)
     table["PRED"], table["IPRED"] = table["DV"] * 0.9, table["DV"] * 1.1
-    table["CWRES"] = np.where(table["CENS"] == 0, rng.standard_normal(len(table)), np.nan)
+    for name in ("CWRES", "IWRES"):
+        table[name] = np.where(table["CENS"] == 0, rng.standard_normal(len(table)), np.nan)
     return table
 
 
@@ -84,7 +86,7 @@ def test_goodness_of_fit_draws_its_table(tmp_path):
     table = residuals()
     figure = plots.goodness_of_fit(fitted(), table=table)
     written(figure, tmp_path)
-    a, b, c, d = figure.axes
+    a, b, e, c, d, f = figure.axes
     assert (a.get_xlabel(), a.get_ylabel()) == ("population prediction (mg/L)", "observed plasma (mg/L)")
     assert b.get_xlabel() == "individual prediction (mg/L)"
     assert (c.get_xlabel(), c.get_ylabel()) == ("time (h)", "CWRES")
@@ -97,8 +99,77 @@ def test_goodness_of_fit_draws_its_table(tmp_path):
         (points,) = [line for line in ax.get_lines() if line.get_marker() == "o"]
         np.testing.assert_array_equal(points.get_xydata(), known[[column, "CWRES"]])
         assert -ax.get_ylim()[0] == ax.get_ylim()[1] > known["CWRES"].abs().max()
+    (points,) = [line for line in e.get_lines() if line.get_marker() == "o"]
+    np.testing.assert_array_equal(points.get_xydata(), np.stack([known["IPRED"], known["IWRES"].abs()], 1))
+    assert (e.get_xlabel(), e.get_ylabel()) == ("individual prediction (mg/L)", "|IWRES|")
+    (points,) = [line for line in f.get_lines() if line.get_marker() == "o"]
+    n = len(known)
+    np.testing.assert_array_equal(points.get_ydata(), np.sort(known["CWRES"]))
+    np.testing.assert_allclose(
+        points.get_xdata(), scipy.stats.norm.ppf((np.arange(n) + 0.5) / n), rtol=1e-9, atol=1e-12
+    )
     with pytest.raises(ValueError, match="no measured output 'urine'"):
         plots.goodness_of_fit(fitted(), output="urine", table=table)
+
+
+def test_the_band_of_ordered_residuals_holds_each_of_them(tmp_path):
+    """95 % of each order statistic of normal samples, by sampling: 4 standard errors of 2,000 samples are 0.02."""
+    ax = Figure().add_subplot()
+    goodness.quantiles(ax, np.linspace(-2, 2, 40))
+    corners = ax.collections[0].get_paths()[0].vertices
+    z = ax.get_lines()[0].get_xdata()
+    low, high = (np.array([pick(corners[np.isclose(corners[:, 0], x), 1]) for x in z]) for pick in (np.min, np.max))
+    drawn = np.sort(np.random.default_rng(0).standard_normal((2000, 40)), axis=1)
+    inside = np.mean((drawn > low) & (drawn < high), axis=0)
+    np.testing.assert_allclose(inside, 0.95, atol=0.02)
+
+
+def discrepancies():
+    table = residuals().rename(columns={"PRED": "EPRED"})
+    return table.assign(NPDE=np.random.default_rng(4).standard_normal(len(table)))
+
+
+def test_npde_draws_its_table(tmp_path):
+    table = discrepancies()
+    figure = plots.npde(table, fitted().population.model)
+    written(figure, tmp_path)
+    a, b, c, d = figure.axes
+    np.testing.assert_array_equal(a.get_lines()[1].get_ydata(), np.sort(table["NPDE"]))
+    assert a.get_title(loc="left").startswith(f"mean {table['NPDE'].mean():.2f}, variance")
+    assert sum(p.get_height() * p.get_width() for p in b.patches) == pytest.approx(1.0)
+    for ax, column in ((c, "TIME"), (d, "EPRED")):
+        for label, keep in (("measured", table["CENS"] == 0), ("imputed", table["CENS"] != 0)):
+            np.testing.assert_array_equal(lines(ax, label)[0].get_xydata(), table.loc[keep, [column, "NPDE"]])
+    assert (c.get_xlabel(), d.get_xlabel()) == ("time (h)", "mean of the simulated (mg/L)")
+    with pytest.raises(ValueError, match="no measured output 'urine'"):
+        plots.npde(table, output="urine")
+
+
+def test_objectives_name_the_worst(tmp_path):
+    each = np.arange(12.0) * 11
+    found = dataclasses.replace(fitted(), by_subject=each)
+    figure = plots.objectives(found)
+    written(figure, tmp_path)
+    left, right = figure.axes
+    np.testing.assert_allclose(left.get_lines()[0].get_ydata(), np.arange(12.0))
+    distance = np.sqrt(np.sum((found.eta / [0.63, 0.26, 0.14]) ** 2, axis=1))
+    np.testing.assert_allclose(right.get_lines()[0].get_xdata(), distance)
+    assert {t.get_text() for t in left.texts} == set(found.trial.ids[-5:])
+    with pytest.raises(ValueError, match="no objective of each person"):
+        plots.objectives(dataclasses.replace(found, by_subject=np.full(12, np.nan)))
+
+
+def test_a_numerical_check_draws_its_table(tmp_path):
+    rows = [
+        {"interval": i, "side": side, "expected": e, "observed": o, "lower": 0.5 * e, "upper": 1.5 * e, "inside": o < 1.5 * e}
+        for side in ("below", "above") for i, e, o in ((0.0, 50.0, 40.0), (0.5, 25.0, 30.0), (0.9, 5.0, 10.0))
+    ]  # fmt: skip
+    figure = plots.numerical_check(pd.DataFrame(rows))
+    written(figure, tmp_path)
+    for ax in figure.axes:
+        np.testing.assert_allclose(lines(ax, "observed")[0].get_xydata(), [[0, 0.8], [50, 1.2], [90, 2.0]])
+        np.testing.assert_allclose(lines(ax, "outside the band")[0].get_xydata(), [[90, 2.0]])
+        assert {*ax.collections[0].get_paths()[0].vertices[:, 1]} == {0.5, 1.5}
 
 
 def test_a_smooth_line_keeps_a_straight_line_and_follows_a_curve():

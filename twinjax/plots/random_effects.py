@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+from twinjax.estimation.diagnosis.individual import LEVELS
 from twinjax.estimation.diagnosis.residuals import etas as eta_table
 from twinjax.estimation.result import Fit
 from twinjax.naming import suggestion
@@ -65,6 +67,7 @@ def _histogram(ax: Axes, eta: np.ndarray, sd: float, note: str) -> None:
     x = np.linspace(-reach, reach, 200)
     ax.plot(x, np.exp(-0.5 * (x / sd) ** 2) / (sd * np.sqrt(2 * np.pi)), color=style.TYPICAL, lw=1.4)
     ax.set_yticks([])
+    ax.xaxis.set_major_locator(MaxNLocator(5))
     style.name(ax, title=note)
 
 
@@ -72,7 +75,7 @@ def _against(ax: Axes, x: np.ndarray, eta: np.ndarray) -> None:
     ax.axhline(0.0, color=style.QUIET, lw=1.0, zorder=1)
     ax.plot(x, eta, **style.POINT)
     levels = np.unique(x)
-    if len(levels) <= 5:
+    if len(levels) <= LEVELS:
         ax.plot(
             levels, [np.median(eta[x == v]) for v in levels], "_", color=style.TREND, markersize=18, markeredgewidth=2.0
         )
