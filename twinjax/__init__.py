@@ -32,7 +32,8 @@ _HOMES = {
     ),
     "twinjax.population.subject": ("Subject", "TrialData"),
     "twinjax.population.population": ("Population",),
-    "twinjax.population.variability": ("LogScale", "LogitScale", "NaturalScale"),
+    "twinjax.population.occasions": ("Occasions",),
+    "twinjax.population.variability": ("BoxCoxScale", "LogScale", "LogitScale", "NaturalScale"),
     "twinjax.population.effects": ("Allometry", "Categorical", "Exponential", "Linear", "Maturation", "Power"),
     "twinjax.population.distributions": ("Bernoulli", "LogNormal", "Normal", "Uniform"),
     "twinjax.population.cohort": ("Cohort", "cohort", "subjects"),
@@ -92,9 +93,10 @@ if TYPE_CHECKING:
     from twinjax.population.cohort import Cohort, cohort, subjects
     from twinjax.population.distributions import Bernoulli, LogNormal, Normal, Uniform
     from twinjax.population.effects import Allometry, Categorical, Exponential, Linear, Maturation, Power
+    from twinjax.population.occasions import Occasions
     from twinjax.population.population import Population
     from twinjax.population.subject import Subject, TrialData
-    from twinjax.population.variability import LogitScale, LogScale, NaturalScale
+    from twinjax.population.variability import BoxCoxScale, LogitScale, LogScale, NaturalScale
     from twinjax.solve.diffrax import Diffrax
     from twinjax.solve.exact import Exact
     from twinjax.solve.fused import Fused

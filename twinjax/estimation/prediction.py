@@ -1,10 +1,10 @@
 """Predictions of a population's subjects, and their exact derivatives as a local polynomial.
 
 An estimator needs predictions, their slopes in eta and the slopes of those slopes. All come from one solve with
-forward sensitivities in a few numbers per subject, `z`: the individual parameters that vary, or (when they change in
-time) eta and theta themselves. The solve is replaced by its second-order polynomial about the current point, whose
-value, first and second derivatives there are exact; everything else is algebra that JAX differentiates in
-microseconds.
+forward sensitivities in a few numbers per subject, `z`: the individual parameters that vary (each as often as it
+changes in time), or eta and theta themselves, whichever are fewer. The solve is replaced by its second-order
+polynomial about the current point, whose value, first and second derivatives there are exact; everything else is
+algebra that JAX differentiates in microseconds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 from twinjax.estimation.likelihood import Observations, select
 from twinjax.estimation.transform import Transform
@@ -48,30 +50,63 @@ class Local(eqx.Module):
 
 
 class Predictor(eqx.Module):
-    """Predictions of a population's subjects in terms of `z` `(subjects, directions)`."""
+    """Predictions of a population's subjects in terms of `z` `(subjects, directions)`.
+
+    **Parameters**: `active`, the model's parameters that `z` holds, each with its place in time: None for one that is
+    constant; `places`, how many of these there are (segments, or occasions if `by_occasion`); or, where fewer, `z` is
+    eta and the estimated parameters that individuals depend on, whose indices in `x` are `structural`.
+    """
 
     population: Population
     transform: Transform
     backend: AbstractBackend
-    active: tuple[str, ...] = eqx.field(static=True)
-    by_segment: bool = eqx.field(static=True)
+    active: tuple[tuple[str, int | None], ...] = eqx.field(static=True)
+    places: int = eqx.field(static=True)
+    by_occasion: bool = eqx.field(static=True)
+    structural: tuple[int, ...] | None = eqx.field(static=True)
 
     @staticmethod
     def of(population: Population, transform: Transform, backend: AbstractBackend, design: Design) -> Predictor:
-        """With the fewest directions: individual parameters if they are constant in time, else eta and theta."""
-        varying = set(population.scales) | set(population.effects) | set(transform.names)
-        own = names(population.model)
-        active = tuple(n for n in own if n in varying) if population.write_out is None else own
-        return Predictor(population, transform, backend, active, design.problem.segments > 1)
+        """With the fewest directions that serve."""
+        p, occasions = population, population.occasions
+        own = names(p.model)
+        varying = (
+            set(p.scales) | set(p.effects) | set(transform.names) | set(occasions.variability if occasions else ())
+        )
+        active = tuple(n for n in own if n in varying) if p.write_out is None else own
+        errors = {f"{o}.{n}" for o, r in p.residuals.items() for n in names(r)}
+        structural = tuple(i for i, n in enumerate(transform.names) if n not in errors)
+        if design.problem.segments == 1:
+            return Predictor(p, transform, backend, tuple((n, None) for n in active), 1, False, None)
+        changing = {n for n, v in design.covariates.items() if _changes(v)}
+        moving = {n for n, effects in p.effects.items() if any(e.covariate in changing for e in effects)}
+        if occasions is not None and occasions.covariate in changing:
+            moving |= set(occasions.variability)
+        if p.write_out is not None:
+            moving = set(own)
+        by_occasion = occasions is not None and changing <= {occasions.covariate}
+        places = len(occasions.levels) if occasions is not None and by_occasion else design.problem.segments
+        held = [(n, k) for n in active for k in (range(places) if n in moving else [None])]
+        if len(p.etas) + len(structural) < len(held):
+            return Predictor(p, transform, backend, (), 1, False, structural)
+        return Predictor(p, transform, backend, tuple(held), places, by_occasion, None)
 
     def coordinates(self, x: Any, eta: Any, covariates: Any) -> Any:
         """`z` of one subject, at parameters `x` and `eta`; `covariates` `(segments,)` by name."""
-        if self.by_segment:
-            return jnp.concatenate([eta, x])
-        theta = self.transform.unpack(x, self.population.theta)
-        model = self.population.individual(theta, eta, {n: v[0] for n, v in covariates.items()})
-        found = leaves(model)
-        return jnp.stack([jnp.asarray(found[n], float) for n in self.active])
+        if self.structural is not None:
+            return jnp.concatenate([eta, x[jnp.asarray(self.structural, int)]])
+        theta, p = self.transform.unpack(x, self.population.theta), self.population
+        if self.places == 1:
+            found = leaves(p.individual(theta, eta, {n: v[0] for n, v in covariates.items()}))
+            return jnp.stack([jnp.asarray(found[n], float) for n, _ in self.active])
+        at = dict(covariates)
+        if self.by_occasion:
+            assert p.occasions is not None
+            at = {n: jnp.broadcast_to(v[0], (self.places,)) for n, v in covariates.items()}
+            at[p.occasions.covariate] = jnp.asarray(p.occasions.levels)
+        model = jax.vmap(lambda own: p.individual(theta, eta, own))(at)
+        found = {n: jnp.broadcast_to(v, (self.places,)) for n, v in leaves(model).items()}
+        return jnp.stack([found[n][k or 0] for n, k in self.active])
 
     def every(self, x: Any, eta: Any, design: Design) -> Any:
         """`z` of every subject, at `eta` `(subjects, etas)`."""
@@ -79,11 +114,11 @@ class Predictor(eqx.Module):
 
     def models(self, z: Any, x: Any, covariates: Any) -> AbstractModel:
         """Every subject's model, leaves `(subjects, segments)`."""
-        if self.by_segment:
-            etas = len(self.population.etas)
+        if self.structural is not None:
+            etas, where = len(self.population.etas), jnp.asarray(self.structural, int)
 
             def one(z: Any, own: Any) -> AbstractModel:
-                theta = self.transform.unpack(z[etas:], self.population.theta)
+                theta = self.transform.unpack(x.at[where].set(z[etas:]), self.population.theta)
                 return jax.tree.map(lambda m: m[0], individuals(self.population, theta, z[None, :etas], own))
 
             return jax.vmap(lambda z, own: one(z, jax.tree.map(lambda v: v[None], own)))(z, covariates)
@@ -92,8 +127,22 @@ class Predictor(eqx.Module):
             lambda m: jnp.broadcast_to(jnp.asarray(m, float), (z.shape[0],)),
             bind(self.population.model, _known(theta, self.population)),
         )
-        model = bind(base, {n: z[:, i] for i, n in enumerate(self.active)})
-        return jax.tree.map(lambda m: m[:, None], model)
+        if self.places == 1:
+            model = bind(base, {n: z[:, i] for i, (n, _) in enumerate(self.active)})
+            return jax.tree.map(lambda m: m[:, None], model)
+        place = self._place(covariates)
+        held = {n: [i for i, (m, _) in enumerate(self.active) if m == n] for n, _ in self.active}
+        values = {n: jnp.take_along_axis(z[:, jnp.asarray(w)], place * (len(w) > 1), axis=1) for n, w in held.items()}
+        return bind(jax.tree.map(lambda m: jnp.broadcast_to(m[:, None], place.shape), base), values)
+
+    def _place(self, covariates: Any) -> Any:
+        """Which place in time each segment is, `(subjects, segments)`."""
+        if self.by_occasion:
+            assert self.population.occasions is not None
+            occasion = covariates[self.population.occasions.covariate]
+            return jnp.argmax(occasion[:, :, None] == jnp.asarray(self.population.occasions.levels), axis=2)
+        subjects = next(iter(covariates.values())).shape[0]
+        return jnp.broadcast_to(jnp.arange(self.places), (subjects, self.places))
 
     def solve(self, z: Any, x: Any, design: Design) -> tuple[Any, Any]:
         """Predictions `(subjects, samples)` of what was observed, and result codes."""
@@ -124,6 +173,11 @@ class Predictor(eqx.Module):
             return Local(z, f, slope, None, result)
         ((f, slope), (_, bend)), result = with_slope(lambda z: with_slope(value, z), z)
         return Local(z, f, slope, bend, result)
+
+
+def _changes(values: Any) -> bool:
+    """Whether a covariate `(subjects, segments)` changes in time; one that is traced may."""
+    return isinstance(values, Tracer) or bool(np.any(np.asarray(values) != np.asarray(values)[:, :1]))
 
 
 def _known(theta: Any, population: Population) -> dict[str, Any]:

@@ -104,13 +104,23 @@ class Fit:
 
     @property
     def shrinkage(self) -> dict[str, float]:
-        """Eta shrinkage in %, 100 (1 - sd(eta-hat) / omega), by random effect. **Reference**: Savic & Karlsson 2009,
-        doi:10.1208/s12248-009-9133-0.
+        """Eta shrinkage in %, 100 (1 - sd(eta-hat) / omega), by random effect; between occasions (``cl.occasion``) over
+        those that there were. **Reference**: Savic & Karlsson 2009, doi:10.1208/s12248-009-9133-0.
         """
         if len(self.trial) < 2 or not self.method.conditional:
             return {}
-        sd = self.eta.std(axis=0, ddof=1)
-        return {n: 100 * (1 - s / self.theta[f"omega.{n}"]) for n, s in zip(self.population.etas, sd, strict=True)}
+        p, drawn = self.population, np.ones(self.eta.shape, bool)
+        if p.occasions is not None:  # an occasion that a subject does not have says nothing
+            seen = [np.isin(p.occasions.levels, s.covariates[p.occasions.covariate]) for s in self.trial]
+            within = np.repeat(np.stack(seen), len(p.occasions.variability), axis=1)
+            drawn[:, -len(p.occasions.levels) * len(p.occasions.variability) :] = within
+        found = {}
+        for name in dict.fromkeys(p.deviations):
+            of = np.asarray([d == name for d in p.deviations])
+            eta = self.eta[:, of][drawn[:, of]]
+            if len(eta) > 1:
+                found[name.removeprefix("omega.")] = 100 * (1 - eta.std(ddof=1) / self.theta[name])
+        return found
 
     @property
     def aic(self) -> float:
@@ -150,9 +160,9 @@ class Fit:
             who = ", ".join(self.trial.ids[i] for i in np.flatnonzero(~self.settled)[:5])
             found.append(f"Not converged: the random effects of subject {who} did not settle.")
         found += [
-            f"The variability of {n} went to zero (omega {self.theta[f'omega.{n}']:.1e}): leave it out."
-            for n in self.population.etas
-            if f"omega.{n}" in self.estimated and self.theta[f"omega.{n}"] < 1e-3
+            f"The variability of {n.removeprefix('omega.')} went to zero (omega {self.theta[n]:.1e}): leave it out."
+            for n in dict.fromkeys(self.population.deviations)
+            if n in self.estimated and self.theta[n] < 1e-3
         ]
         if np.all(np.isfinite(self.uncertainty.r)):
             if not self.uncertainty.known:

@@ -46,9 +46,9 @@ def etas(
             raise ValueError(f"there is no covariate {n!r}{suggestion(n, known)}")
     figure = style.canvas(figure, 0.6 + 2.5 * (1 + len(covariates)), 0.4 + 1.9 * len(names))
     grid = figure.subplots(len(names), 1 + len(covariates), squeeze=False)
-    for row, n in enumerate(names):
-        eta, sd = table[f"eta.{n}"].to_numpy(float), fit.theta[f"omega.{n}"]
-        shrinkage = fit.shrinkage.get(n)
+    for row, (n, deviation) in enumerate(zip(names, fit.population.deviations, strict=True)):
+        eta, sd = table[f"eta.{n}"].to_numpy(float), fit.theta[deviation]
+        shrinkage = fit.shrinkage.get(deviation.removeprefix("omega."))
         _histogram(grid[row, 0], eta, sd, "" if shrinkage is None else f"shrinkage {shrinkage:.0f} %")
         style.name(grid[row, 0], f"eta of {n}", "density")
         for column, covariate in enumerate(covariates, 1):

@@ -77,8 +77,9 @@ def cohort(
     """Virtual patients. A patient depends on `seed` and its index alone, never on how many others are drawn with it.
 
     **Parameters**: `patients`, how many; `covariates`, for each name a constant or a distribution, or a trial whose
-    subjects' covariates are resampled whole (which keeps their correlations); `first`, index of the first patient,
-    for drawing in parts.
+    subjects' covariates are resampled whole (which keeps their correlations; what changes in time is as it was at
+    first); a patient is in the first occasion unless the occasion's covariate is given; `first`, index of the first
+    patient, for drawing in parts.
     **Raises** `ValueError` for a covariate that the population needs and is not given.
     """
     if patients < 1:
@@ -112,6 +113,9 @@ class Drawing(eqx.Module):
         **Raises** `ValueError` for a covariate that the population needs and is not given.
         """
         given = covariates if covariates is not None else {}
+        occasions = population.occasions
+        if occasions is not None and not isinstance(given, TrialData):
+            given = {occasions.covariate: occasions.levels[0], **given}
         known = given.covariate_names if isinstance(given, TrialData) else tuple(given)
         for needed in population.covariate_names:
             if needed not in known:
@@ -175,6 +179,8 @@ def individuals(population: Population, theta: Any, eta: Any, covariates: Mappin
 def covariate_table(population: Population, trial: TrialData) -> dict[str, Any]:
     """The covariates that the population reads, `(subjects, segments)` each, the last segment repeated to equal
     length.
+
+    **Raises** `ValueError` for a subject that lacks one, or that has an occasion which the population does not know.
     """
     segments = max((s.segments for s in trial), default=1)
     table = {}
@@ -184,6 +190,8 @@ def covariate_table(population: Population, trial: TrialData) -> dict[str, Any]:
             if name not in s.covariates:
                 raise ValueError(f"subject {s.id} has no covariate {name!r}{suggestion(name, s.covariates)}")
             own = np.broadcast_to(np.asarray(s.covariates[name], float), (s.segments,))
+            if population.occasions is not None and name == population.occasions.covariate:
+                population.occasions.check(f"subject {s.id}", own)
             rows.append(np.pad(own, (0, segments - s.segments), mode="edge"))
         table[name] = jnp.asarray(np.stack(rows))
     return table

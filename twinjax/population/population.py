@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -14,7 +15,9 @@ from jax.core import Tracer
 from twinjax.models.base import AbstractModel, output_names
 from twinjax.naming import bind, leaves, names, resolve
 from twinjax.observation import AbstractResidual
+from twinjax.population.covariance import correlated, covariance, linked
 from twinjax.population.effects import AbstractEffect
+from twinjax.population.occasions import Occasions
 from twinjax.population.variability import AbstractScale, LogScale
 from twinjax.units import Bounds, declared
 
@@ -28,16 +31,19 @@ class Population(eqx.Module):
     """Typical values, between-subject variability, covariate effects and residual errors, all by parameter name.
 
     Every number has a name in `theta`: the model's own (``cl``), covariate coefficients (``cl.weight``), standard
-    deviations of the random effects (``omega.cl``), their correlations (``corr.cl.v``), residual errors
-    (``plasma.additive``). All are estimated, except the model's parameters that have a default (lags, bioavailability)
-    unless named in `estimate`, constant effects (`Allometry`), and what `fixed` names.
+    deviations of the random effects (``omega.cl``, ``omega.cl.occasion``), their correlations (``corr.cl.v``), residual
+    errors (``plasma.additive``). All are estimated, except the model's parameters that have a default (lags,
+    bioavailability) unless named in `estimate`, constant effects (`Allometry`), and what `fixed` names.
 
     **Parameters** of the constructor
         `model`: the typical values, as a model. `variability`: name -> standard deviation of eta (log-normal), or an
         `AbstractScale`. `correlations`: pair of names -> correlation of their etas; a name so linked is in one block,
-        whose pairs are all estimated. `covariates`: name -> effect or list of effects. `residual`: output name ->
-        `AbstractResidual`. `individual`: the general form instead of the tables, ``individual(theta, eta, covariates)
-        -> model`` with thetas named and started by `thetas`, and etas named by `variability`.
+        whose pairs are all estimated. `occasions`: what varies between the occasions of a person besides.
+        `covariates`: name -> effect or list of effects. `residual`: output name -> `AbstractResidual`. `bounds`: name
+        -> (lower, upper) of an estimated parameter, inside those that it has anyway (positive, or as the model
+        declares); either may be infinite. `individual`: the general form instead of the tables, ``individual(theta,
+        eta, covariates) -> model`` with thetas named and started by `thetas`, and etas named by `variability` (and
+        `occasions`: ``cl.occasion`` is that of the occasion).
     **Raises** `ValueError` for a name that is not there (with the nearest), a variability that is zero or negative
     (leave it out instead), a correlation outside (-1, 1) or of a parameter without variability, a parameter that is
     not finite.
@@ -48,6 +54,7 @@ class Population(eqx.Module):
     scales: dict[str, AbstractScale]
     effects: dict[str, tuple[AbstractEffect, ...]]
     residuals: dict[str, AbstractResidual]
+    occasions: Occasions | None
     blocks: tuple[tuple[str, ...], ...] = eqx.field(static=True)
     fixed: frozenset[str] = eqx.field(static=True)
     write_out: Individual | None = eqx.field(static=True)
@@ -59,10 +66,12 @@ class Population(eqx.Module):
         *,
         variability: Mapping[str, float | AbstractScale] | None = None,
         correlations: Mapping[tuple[str, str], float] | None = None,
+        occasions: Occasions | None = None,
         covariates: Mapping[str, AbstractEffect | Iterable[AbstractEffect]] | None = None,
         residual: AbstractResidual | Mapping[str, AbstractResidual] | None = None,
         fixed: Iterable[str] = (),
         estimate: Iterable[str] = (),
+        bounds: Mapping[str, tuple[float, float]] | None = None,
         thetas: Mapping[str, float] | None = None,
         individual: Individual | None = None,
     ) -> None:
@@ -81,9 +90,7 @@ class Population(eqx.Module):
         for name, scale in (variability or {}).items():
             full = parameter(name) if individual is None else name
             self.scales[full] = scale if isinstance(scale, AbstractScale) else LogScale(scale)
-            if not isinstance(scale, Tracer) and not float(self.scales[full].sd) > 0:
-                raise ValueError(f"variability of {full} is {float(self.scales[full].sd):g}: it must be above zero; "
-                                 "leave the parameter out of variability if it does not vary")  # fmt: skip
+            _positive(full, self.scales[full].sd)
         self.effects = {}
         for name, given in (covariates or {}).items():
             full = parameter(name)
@@ -103,28 +110,35 @@ class Population(eqx.Module):
                     theta[name], limits[name] = jnp.asarray(value, float), _REAL
                     if effect.fixed:
                         constant.add(name)
-        theta.update({f"omega.{n}": jnp.asarray(s.sd, float) for n, s in self.scales.items()})
-        self.blocks = _blocks(tuple(self.scales), correlations or {})
-        given = {
-            frozenset(resolve(n, self.scales, "parameter with variability") for n in pair): r
-            for pair, r in (correlations or {}).items()
-        }
-        for block in self.blocks:
-            for i, a in enumerate(block):
-                for b in block[i + 1 :]:
-                    r = given.get(frozenset((a, b)), 0.0)
-                    if not abs(float(r)) < 1:
-                        raise ValueError(f"correlation of {a} and {b} is {r}; it lies between -1 and 1")
-                    theta[f"corr.{a}.{b}"] = jnp.asarray(r, float)
+        for n, scale in self.scales.items():
+            theta[f"omega.{n}"] = jnp.asarray(scale.sd, float)
+            for own, (_, b) in declared(scale).items():
+                if own != "sd":
+                    theta[f"{n}.{own}"], limits[f"{n}.{own}"] = jnp.asarray(getattr(scale, own), float), b
+        between = linked(tuple(self.scales), correlations or {})
+        theta |= {n: jnp.asarray(r, float) for n, r in correlated(between, correlations or {}).items()}
+        self.occasions, repeated = None, ()
+        if occasions is not None:
+            kappas = {
+                parameter(n) if individual is None else n: _positive(n, v) for n, v in occasions.variability.items()
+            }
+            self.occasions = Occasions(occasions.covariate, occasions.levels, kappas, dict(occasions.correlations))
+            pairs = {(f"{a}.occasion", f"{b}.occasion"): r for (a, b), r in occasions.correlations}
+            repeated = linked(tuple(f"{n}.occasion" for n in kappas), pairs)
+            theta |= {f"omega.{n}.occasion": jnp.asarray(v, float) for n, v in kappas.items()}
+            theta |= {n: jnp.asarray(r, float) for n, r in correlated(repeated, pairs).items()}
+        self.blocks = between + repeated
         for output, error in self.residuals.items():
             theta.update({f"{output}.{n}": jnp.asarray(v, float) for n, v in leaves(error).items()})
         for name, value in theta.items():
             if not isinstance(value, Tracer) and not np.all(np.isfinite(value)):
                 raise ValueError(f"parameter {name} is {float(value)}; give a finite value to start from")
-        held -= {n for n in held if n in self.scales or n in self.effects}
+        within = self.occasions.variability if self.occasions is not None else ()
+        held -= {n for n in held if n in self.scales or n in self.effects or n in within}
         held -= {resolve(n, theta) for n in estimate}
         self.theta = theta
         self.fixed = frozenset(held | constant | {resolve(n, theta) for n in fixed})
+        limits |= _narrowed(bounds or {}, limits, theta, self.fixed)
         self.bounds = tuple((n, limits.get(n, _POSITIVE)) for n in theta if not n.startswith(("omega.", "corr.")))
         for name, b in self.bounds:
             if name not in self.fixed and not b.lower < float(theta[name]) < b.upper:
@@ -137,13 +151,28 @@ class Population(eqx.Module):
 
     @property
     def etas(self) -> tuple[str, ...]:
-        """Names of the random effects, in the order of eta."""
-        return tuple(n for block in self.blocks for n in block)
+        """Names of the random effects, in the order of eta: the person's, then each occasion's (``cl.occasion.1``)."""
+        occasions = () if self.occasions is None else self.occasions.levels
+        return self._levels[0] + tuple(f"{n}.{level:g}" for level in occasions for n in self._levels[1])
+
+    @property
+    def deviations(self) -> tuple[str, ...]:
+        """The name of each random effect's standard deviation, in the order of eta."""
+        occasions = 0 if self.occasions is None else len(self.occasions.levels)
+        return tuple(f"omega.{n}" for n in self._levels[0] + self._levels[1] * occasions)
+
+    @property
+    def _levels(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of the random effects between people, and of those between occasions, as blocks order them."""
+        named = tuple(n for block in self.blocks for n in block)
+        within = () if self.occasions is None else tuple(f"{n}.occasion" for n in self.occasions.variability)
+        return tuple(n for n in named if n not in within), tuple(n for n in named if n in within)
 
     @property
     def covariate_names(self) -> tuple[str, ...]:
-        """Covariates that the effects read."""
-        return tuple(dict.fromkeys(e.covariate for effects in self.effects.values() for e in effects))
+        """Covariates that the effects and the occasions read."""
+        read = [e.covariate for effects in self.effects.values() for e in effects]
+        return tuple(dict.fromkeys(read if self.occasions is None else [*read, self.occasions.covariate]))
 
     def with_theta(self, theta: Theta) -> Population:
         """The same population with other values, by name."""
@@ -153,32 +182,43 @@ class Population(eqx.Module):
     def individual(self, theta: Theta, eta: Any, covariates: Mapping[str, Any]) -> AbstractModel:
         """One person's model: `eta` `(etas,)`, covariates by name."""
         if self.write_out is not None:
-            return self.write_out(theta, {n: eta[i] for i, n in enumerate(self.etas)}, covariates)
+            return self.write_out(theta, self.random(eta, covariates), covariates)
         values: dict[str, Any] = {}
-        where = {n: i for i, n in enumerate(self.etas)}
+        random = self.random(eta, covariates)
         for name in names(self.model):
             value = theta[name]
             for effect in self.effects.get(name, ()):
                 own = {s: theta[".".join(x for x in (name, effect.covariate, s) if x)] for s in effect.coefficients()}
                 value = value * effect.factor(covariates[effect.covariate], own)
-            if name in where:
-                value = self.scales[name].individual(value, eta[where[name]])
+            own = [random[n] for n in (name, f"{name}.occasion") if n in random]
+            if own:
+                value = self.scale(name, theta).individual(value, sum(own[1:], own[0]))
             values[name] = value
         return bind(self.model, values)
 
+    def random(self, eta: Any, covariates: Mapping[str, Any]) -> dict[str, Any]:
+        """A person's random effects by name, and (``cl.occasion``) those of the occasion that the covariates are of."""
+        between, within = self._levels
+        found = {n: eta[i] for i, n in enumerate(between)}
+        if self.occasions is not None:
+            kappa = eta[len(between) :].reshape(len(self.occasions.levels), len(within))
+            occasion = covariates[self.occasions.covariate]
+            found |= {n: self.occasions.pick(list(kappa[:, i]), occasion) for i, n in enumerate(within)}
+        return found
+
+    def scale(self, name: str, theta: Theta) -> AbstractScale:
+        """The scale on which a parameter varies, its own parameters at the given values."""
+        if name not in self.scales:
+            return LogScale(0.0)  # varies between occasions only
+        scale = self.scales[name]
+        return bind(scale, {n: theta[f"{name}.{n}"] for n in names(scale) if n != "sd"})
+
     def omega(self, theta: Theta) -> Any:
         """Covariance of the random effects, `(etas, etas)`."""
-        etas = self.etas
-        sd = jnp.stack([theta[f"omega.{n}"] for n in etas]) if etas else jnp.zeros(0)
-        rows = []
-        for a in etas:
-            row = []
-            for b in etas:
-                pair = theta.get(f"corr.{a}.{b}", theta.get(f"corr.{b}.{a}"))
-                row.append(jnp.ones(()) if a == b else jnp.zeros(()) if pair is None else pair)
-            rows.append(jnp.stack(row))
-        correlation = jnp.stack(rows) if rows else jnp.zeros((0, 0))
-        return correlation * sd[:, None] * sd[None, :]
+        between, within = (covariance(names, theta) for names in self._levels)
+        if self.occasions is None:
+            return between
+        return jax.scipy.linalg.block_diag(between, *[within] * len(self.occasions.levels))
 
     def errors(self, theta: Theta) -> dict[str, AbstractResidual]:
         """Residual errors by output, at the given values."""
@@ -197,18 +237,33 @@ def _with_defaults(model: AbstractModel) -> set[str]:
     return found
 
 
-def _blocks(etas: tuple[str, ...], correlations: Mapping[tuple[str, str], float]) -> tuple[tuple[str, ...], ...]:
-    """Random effects that are linked by correlations, as blocks, in the order given."""
-    block = {n: {n} for n in etas}
-    for a, b in correlations:
-        a, b = (resolve(n, etas, "parameter with variability") for n in (a, b))
-        joined = block[a] | block[b]
-        for n in joined:
-            block[n] = joined
-    seen: set[str] = set()
-    found = []
-    for n in etas:
-        if n not in seen:
-            found.append(tuple(m for m in etas if m in block[n]))
-            seen |= block[n]
-    return tuple(found)
+def _positive(name: str, sd: Any) -> Any:
+    if not isinstance(sd, Tracer) and not float(sd) > 0:
+        raise ValueError(f"variability of {name} is {float(sd):g}: it must be above zero; leave the parameter out of "
+                         "variability if it does not vary")  # fmt: skip
+    return sd
+
+
+def _narrowed(
+    given: Mapping[str, tuple[float, float]], limits: Mapping[str, Bounds], theta: Theta, fixed: frozenset[str]
+) -> dict[str, Bounds]:
+    """The bounds that a user gives, by full name, each inside what the parameter may be anyway."""
+    found: dict[str, Bounds] = {}
+    for name, pair in given.items():
+        full = resolve(name, theta)
+        lower, upper = (float(b) for b in pair)
+        own = limits.get(full, _POSITIVE)
+        if full.startswith(("omega.", "corr.")):
+            raise ValueError(f"{full} cannot be bounded: Omega is kept positive definite as a whole; fix it, or give "
+                             "it a prior")  # fmt: skip
+        if full in fixed:
+            raise ValueError(
+                f"{full} is fixed, so bounds of it have no meaning; leave them out, or name it in estimate"
+            )
+        if not lower < upper:
+            raise ValueError(f"bounds of {full} are ({lower:g}, {upper:g}); the lower is below the upper")
+        if lower < own.lower or upper > own.upper:
+            raise ValueError(f"bounds of {full} are ({lower:g}, {upper:g}), beyond what it can be: between "
+                             f"{own.lower:g} and {own.upper:g}")  # fmt: skip
+        found[full] = Bounds(lower, upper)
+    return found
