@@ -2,6 +2,7 @@
 done another way.
 """
 
+import dataclasses
 import functools
 
 import jax
@@ -119,3 +120,100 @@ def test_profile_of_a_parameter_inside_a_block_of_omega(name):
 def test_profile_says_what_is_not_estimated(theo):
     with pytest.raises(ValueError, match=r"no estimated parameter 'kb'; did you mean"):
         tj.profile(theo, ["kb"])
+
+
+# ----------------------------------------------------------------------------------------------------------- bootstrap
+
+
+def test_a_replicate_of_cases_is_the_fit_of_the_subjects_drawn(theo):
+    one = tj.bootstrap(theo, 1, seed=4, first=2).replicates[0]
+    counts = tj.Case().weights(theo, 4, 2).astype(int)
+    assert counts.sum() == 12
+    assert counts.max() > 1
+    drawn = [s for s, n in zip(theo.trial, counts, strict=True) for _ in range(n)]
+    people = tuple(tj.Subject(str(i), s.regimen, s.measurements, s.covariates) for i, s in enumerate(drawn))
+    other = tj.fit(theo.population, tj.TrialData(people), backend=Closed(), covariance=False)
+    assert one.objective == pytest.approx(other.objective, abs=1e-3)  # both searches end some 1e-4 above the minimum
+    np.testing.assert_allclose(one.estimates, [other.theta[n] for n in other.estimated], rtol=5e-3)
+
+
+def test_a_parametric_replicate_is_the_fit_of_the_measurements_drawn(theo):
+    one = tj.bootstrap(theo, 1, tj.Parametric(), seed=4, first=3).replicates[0]
+    y = tj.simulate_measurements(theo.population, theo.trial, replicates=1, seed=4, first=3, backend=Closed())[0]
+    people = tuple(
+        tj.Subject(s.id, s.regimen, tj.Measurements.of(s.measurements.time, v[: len(s.measurements)]))
+        for s, v in zip(theo.trial, y, strict=True)
+    )
+    other = tj.fit(theo.population, tj.TrialData(people), backend=Closed(), covariance=False)
+    assert one.objective == pytest.approx(other.objective, abs=1e-3)
+    np.testing.assert_allclose(one.estimates, [other.theta[n] for n in other.estimated], rtol=5e-3)
+
+
+def test_bootstrap_goes_on_from_its_file_and_compiles_nothing(theo, tmp_path):
+    tj.bootstrap(theo, 1, seed=0)
+    whole, count = compilations(lambda: tj.bootstrap(theo, 6, seed=1))
+    assert count == 0
+    file = tmp_path / "replicates.jsonl"
+
+    def stop(pace):
+        assert pace.rate > 0
+        if pace.done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tj.bootstrap(theo, 6, seed=1, keep=file, progress=stop)
+    file.write_text(file.read_text()[:-40])  # torn by a crash
+    paces = []
+    again = tj.bootstrap(theo, 6, seed=1, keep=file, progress=paces.append)
+    assert [p.done for p in paces] == [3, 4, 5, 6]
+    np.testing.assert_array_equal(again.values, whole.values)
+    parts = [tj.bootstrap(theo, 3, seed=1, first=n) for n in (3, 0)]
+    np.testing.assert_array_equal(parts[0].joined(parts[1]).values, whole.values)
+    with pytest.raises(ValueError, match="of another bootstrap"):
+        tj.bootstrap(theo, 6, seed=2, keep=file)
+    with pytest.raises(ValueError, match="not parts of one"):
+        whole.joined(tj.bootstrap(theo, 1, seed=2))
+
+
+def test_standard_errors_of_a_bootstrap(theo):
+    found = tj.bootstrap(theo, 60, tj.Parametric(), seed=2)
+    assert not found.failures
+    ratio = found.table.se / theo.table.se
+    # a standard deviation of 60 is good to 9 %; R's errors of 12 subjects are off by as much again
+    np.testing.assert_allclose(ratio[["cl", "v", "plasma.additive"]], 1.0, atol=0.3)
+    assert (found.table.lower < found.table["median"]).all()
+    assert (found.table["median"] < found.table.upper).all()
+    assert "60 replicates" in str(found)
+
+
+def test_strata_keep_their_sizes_and_bad_ones_are_refused(theo):
+    arms = tuple(
+        tj.Subject(s.id, s.regimen, s.measurements, {"arm": float(i % 3 == 0), "WT": s.covariates["WT"]})
+        for i, s in enumerate(theo.trial)
+    )
+    fit = dataclasses.replace(theo, trial=tj.TrialData(arms))
+    arm = np.arange(12) % 3 == 0
+    for i in range(20):
+        w = tj.Case("arm").weights(fit, 0, i)
+        assert w[arm].sum() == 4
+        assert w[~arm].sum() == 8
+    with pytest.raises(ValueError, match="few values"):
+        tj.Case("WT").draw(fit, None, 0)
+
+
+class Halting(tj.BFGS):
+    """A search that never begins, or never ends."""
+
+    begins: bool = True
+
+    def minimise(self, objective, x, watch):
+        if not self.begins:
+            raise FloatingPointError("not today")
+        return x
+
+
+def test_replicates_that_fail_are_reported_and_left_out(theo):
+    assert set(tj.bootstrap(theo, 2, optimiser=Halting(begins=False)).failures.values()) == {"not today"}
+    still = tj.bootstrap(theo, 2, optimiser=Halting())
+    assert "did not settle" in still.failures[0]
+    assert len(still.values) == 0

@@ -45,7 +45,9 @@ _HOMES = {
     "twinjax.estimation.fit": ("fit",),
     "twinjax.estimation.result": ("Fit",),
     "twinjax.estimation.diagnosis.simulation": ("simulate_measurements", "simulate_trial"),
+    "twinjax.estimation.evidence.bootstrap": ("Bootstrap", "bootstrap"),
     "twinjax.estimation.evidence.profile": ("profile",),
+    "twinjax.estimation.evidence.resampling": ("Case", "Parametric"),
     "twinjax.estimation.methods.conditional": ("FOCE", "FOCEI"),
     "twinjax.estimation.methods.first_order": ("FO",),
     "twinjax.estimation.methods.pooled": ("NaivePooled",),
@@ -73,7 +75,9 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from twinjax.dosing import Regimen
     from twinjax.estimation.diagnosis.simulation import simulate_measurements, simulate_trial
+    from twinjax.estimation.evidence.bootstrap import Bootstrap, bootstrap
     from twinjax.estimation.evidence.profile import profile
+    from twinjax.estimation.evidence.resampling import Case, Parametric
     from twinjax.estimation.fit import fit
     from twinjax.estimation.methods.conditional import FOCE, FOCEI
     from twinjax.estimation.methods.first_order import FO

@@ -48,12 +48,13 @@ def roundness(fit: Fit) -> np.ndarray:
 class Weighted:
     """An engine's objective with a weight for each subject.
 
-    **Parameters**: `weights` `(subjects,)`, None for one each; a subject without weight need not be solvable.
+    **Parameters**: `weights` `(subjects,)`, None for one each; a subject without weight need not be solvable; `begin`,
+    the random effects that a restart returns to, None for those that the engine has now.
     """
 
-    def __init__(self, engine: Engine, weights: np.ndarray | None = None) -> None:
+    def __init__(self, engine: Engine, weights: np.ndarray | None = None, begin: Any = None) -> None:
         self.engine, self.weights = engine, weights
-        self.begin = engine.eta
+        self.begin = engine.eta if begin is None else begin
 
     def __call__(self, x: np.ndarray, /) -> tuple[float, np.ndarray]:
         """The weighted total and its gradient, priors included."""
@@ -71,7 +72,7 @@ class Weighted:
         raise ValueError("Vmapped compiles its objective anew for every search; use BFGS() here")
 
     def restart(self) -> None:
-        """Back to the random effects that the engine had."""
+        """Back to those random effects."""
         self.engine.eta = self.begin
 
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 import scipy.stats
 
 from twinjax.estimation.evidence.again import ROUND, Moved, Weighted, engine_of, roundness
+from twinjax.estimation.evidence.uncertainty import reported
 from twinjax.estimation.optimisers import AbstractOptimiser
 from twinjax.estimation.result import Fit
-from twinjax.estimation.transform import Transform
 from twinjax.naming import resolve
-from twinjax.solve.compiling import compiled
 
 _CLOSE = 0.01
 """How near to its rise, in units of the objective, a limit is found."""
@@ -121,7 +118,7 @@ class _Sides:
 
     def report(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Reported parameters of a vector and their derivatives."""
-        value, slope = _reported(self.transform, self.theta, x)
+        value, slope = reported(self.transform, self.theta, x)
         return np.asarray(value), np.asarray(slope)
 
     def walk(self, k: int, sign: int, z: float, points: int) -> tuple[float, list[Point]]:
@@ -232,16 +229,6 @@ class _Scale:
         if self.kind == "correlation":
             return float(sign)
         return math.inf if sign > 0 else 0.0 if self.kind == "positive" else -math.inf
-
-
-@compiled
-def _reported(transform: Transform, theta: Any, x: Any) -> tuple[Any, Any]:
-    def report(v: Any) -> tuple[Any, Any]:
-        found = transform.report(v, theta)
-        return found, found
-
-    slope, value = jax.jacfwd(report, has_aux=True)(x)
-    return value, slope
 
 
 def _unwatched(count: int, x: np.ndarray, f: float, g: np.ndarray) -> None: ...

@@ -9,6 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from twinjax.estimation.transform import Transform
+from twinjax.solve.compiling import compiled
+
 _STEP = 1e-3
 """Step of the central differences of the exact gradient, in unconstrained parameters (logarithms mostly)."""
 
@@ -72,10 +75,22 @@ def uncertainty(engine: Any, x: np.ndarray, evaluation: Any) -> Uncertainty:
     r = 0.25 * (hessian + hessian.T)
     half = 0.5 * np.asarray(evaluation.gradient)
     predictor = engine.predictor
-    report = np.asarray(jax.jacfwd(lambda v: predictor.transform.report(v, predictor.population.theta))(jnp.asarray(x)))
+    report = np.asarray(reported(predictor.transform, predictor.population.theta, jnp.asarray(x))[1])
     eigenvalues = np.full(free, np.nan)
     if np.all(np.isfinite(r)) and np.all(np.linalg.eigvalsh(r) > 0):
         covariance = np.linalg.inv(r)
         sd = np.sqrt(np.diag(covariance))
         eigenvalues = np.linalg.eigvalsh(covariance / sd[:, None] / sd[None, :])
     return Uncertainty(r, half.T @ half, report, eigenvalues)
+
+
+@compiled
+def reported(transform: Transform, theta: Any, x: Any) -> tuple[Any, Any]:
+    """Reported parameters `(free,)` of a vector, and their derivatives in it `(free, free)`."""
+
+    def report(v: Any) -> tuple[Any, Any]:
+        found = transform.report(v, theta)
+        return found, found
+
+    slope, value = jax.jacfwd(report, has_aux=True)(x)
+    return value, slope
