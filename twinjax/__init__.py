@@ -42,6 +42,7 @@ _HOMES = {
     "twinjax.solve.diffrax": ("Diffrax",),
     "twinjax.solve.fused": ("Fused",),
     "twinjax.solve.simulate": ("simulate",),
+    "twinjax.estimation.comparison": ("Comparison", "compare"),
     "twinjax.estimation.fit": ("fit",),
     "twinjax.estimation.result": ("Fit",),
     "twinjax.estimation.diagnosis.simulation": ("simulate_measurements", "simulate_trial"),
@@ -74,6 +75,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from twinjax.dosing import Regimen
+    from twinjax.estimation.comparison import Comparison, compare
     from twinjax.estimation.diagnosis.simulation import simulate_measurements, simulate_trial
     from twinjax.estimation.evidence.bootstrap import Bootstrap, bootstrap
     from twinjax.estimation.evidence.profile import profile

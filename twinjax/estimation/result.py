@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from twinjax.estimation.doubts import at_bounds, ill_conditioned, local_optima
 from twinjax.estimation.evidence.protocol import AbstractEvidence
 from twinjax.estimation.evidence.uncertainty import Uncertainty
 from twinjax.estimation.methods.base import AbstractMethod
@@ -107,7 +108,7 @@ class Fit:
         """Eta shrinkage in %, 100 (1 - sd(eta-hat) / omega), by random effect; between occasions (``cl.occasion``) over
         those that there were. **Reference**: Savic & Karlsson 2009, doi:10.1208/s12248-009-9133-0.
         """
-        if len(self.trial) < 2 or not self.method.conditional:
+        if len(self.trial) < 2 or not self.method.steps[-1].conditional:
             return {}
         p, drawn = self.population, np.ones(self.eta.shape, bool)
         if p.occasions is not None:  # an occasion that a subject does not have says nothing
@@ -164,22 +165,9 @@ class Fit:
             for n in dict.fromkeys(self.population.deviations)
             if n in self.estimated and self.theta[n] < 1e-3
         ]
-        if np.all(np.isfinite(self.uncertainty.r)):
-            if not self.uncertainty.known:
-                found.append("The objective is not at a minimum in every direction (R is not positive definite): no "
-                             "standard errors. "
-                             "A parameter may not be identifiable from these data.")  # fmt: skip
-            elif self.uncertainty.condition_number > 1e3:
-                a, b = self._closest_pair()
-                found.append(
-                    f"Ill-conditioned (condition number {self.uncertainty.condition_number:.0f}): {a} and {b} are hard "
-                    "to tell apart."
-                )
-        if len(self.ends) > 1 and self.ends[-1] - self.ends[0] > 0.1:
-            found.append(
-                f"{sum(e - self.ends[0] > 0.1 for e in self.ends)} of {len(self.ends)} starts ended in worse local "
-                "optima."
-            )
+        found += at_bounds(self.population, self.theta, self.estimated)
+        found += ill_conditioned(self.uncertainty, self.population, self.theta, self.estimated)
+        found += local_optima(self.ends)
         high = [f"{n} ({s:.0f} %)" for n, s in self.shrinkage.items() if s > 30]
         if high:
             found.append(f"High shrinkage of {', '.join(high)}: plots of these etas against covariates can mislead.")
@@ -189,13 +177,6 @@ class Fit:
     def _judged(self) -> bool:
         """Whether the evidence says if the method converged, as there is no gradient."""
         return isinstance(self.evidence, AbstractEvidence) and bool(np.all(np.isnan(self.gradient)))
-
-    def _closest_pair(self) -> tuple[str, str]:
-        covariance = self.uncertainty.covariance
-        sd = np.sqrt(np.diag(covariance))
-        r = np.abs(covariance / sd[:, None] / sd[None, :]) - np.eye(len(sd))
-        i, j = np.unravel_index(np.argmax(r), r.shape)
-        return self.estimated[int(i)], self.estimated[int(j)]
 
     @property
     def verdict(self) -> str:
@@ -262,7 +243,8 @@ class Fit:
     def load(
         file: str | Path, population: Population, trial: TrialData, *, method: AbstractMethod, backend: AbstractBackend
     ) -> Fit:
-        """A saved fit, with the population and trial that it was made from.
+        """A saved fit, with the population and trial that it was made from. Priors and the method's own evidence are
+        not in the file, and with the latter its doubts; they stand in its `verdict` there.
 
         **Raises** `ValueError` where they do not have the parameters or subjects of the file.
         """

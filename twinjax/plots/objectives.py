@@ -27,7 +27,7 @@ def objectives(fit: Fit, *, table: pd.DataFrame | None = None, figure: style.Can
     if not len(table):
         raise ValueError(f"{fit.method.name} computes no objective of each person")
     ordered = table.sort_values("per_observation")
-    far = bool(np.all(np.isfinite(table["distance"].to_numpy(float)))) and fit.method.conditional
+    far = bool(np.all(np.isfinite(table["distance"].to_numpy(float)))) and fit.method.steps[-1].conditional
     figure = style.canvas(figure, 7.2 if far else 4.2, 3.1)
     grid = figure.subplots(1, 1 + far, squeeze=False)[0]
     value = ordered["per_observation"].to_numpy(float)

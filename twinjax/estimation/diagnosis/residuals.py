@@ -52,14 +52,14 @@ def diagnose(fit: Fit) -> pd.DataFrame:
     errors = p.errors(p.theta)
     typical, typical_slope = _linear(predictor, design, x, jnp.zeros_like(eta))
     own, own_slope = _linear(predictor, design, x, eta)
-    omega = np.asarray(p.omega(p.theta)) * (0.0 if isinstance(fit.method, NaivePooled) else 1.0)
+    omega = np.asarray(p.omega(p.theta)) * (0.0 if isinstance(fit.method.steps[-1], NaivePooled) else 1.0)
 
     there = jnp.where(o.there, o.value, 1.0)
     value = np.asarray(jax.vmap(lambda o, y: transformed(errors, outputs, o, y))(o, there))
     m0, m = (_numpy(jax.vmap(lambda o, f: moments(errors, outputs, o, f))(o, f)) for f in (typical, own))
     mean0, scale0, variance0 = m0.mean, m0.slope, m0.variance
     mean, scale, variance = m.mean, m.slope, m.variance
-    if not getattr(fit.method, "interaction", True):
+    if not getattr(fit.method.steps[-1], "interaction", True):
         variance = variance0
     variance, variance0 = (np.where(v > 0, v, np.where(np.isnan(v), np.nan, 1.0)) for v in (variance, variance0))
     seen = np.asarray(o.there & (o.censored == QUANTIFIED))
