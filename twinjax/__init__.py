@@ -45,6 +45,11 @@ _HOMES = {
     "twinjax.estimation.comparison": ("Comparison", "compare"),
     "twinjax.estimation.fit": ("fit",),
     "twinjax.estimation.result": ("Fit",),
+    "twinjax.estimation.diagnosis.individual": ("eta_covariates", "individual_objectives"),
+    "twinjax.estimation.diagnosis.npde": ("npde", "npde_tests"),
+    "twinjax.estimation.diagnosis.numerical_check": ("numerical_check",),
+    "twinjax.estimation.diagnosis.predictive_check": ("predictive_check",),
+    "twinjax.estimation.diagnosis.residuals": ("diagnose",),
     "twinjax.estimation.diagnosis.simulation": ("simulate_measurements", "simulate_trial"),
     "twinjax.estimation.evidence.bootstrap": ("Bootstrap", "bootstrap"),
     "twinjax.estimation.evidence.profile": ("profile",),
@@ -76,6 +81,11 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from twinjax.dosing import Regimen
     from twinjax.estimation.comparison import Comparison, compare
+    from twinjax.estimation.diagnosis.individual import eta_covariates, individual_objectives
+    from twinjax.estimation.diagnosis.npde import npde, npde_tests
+    from twinjax.estimation.diagnosis.numerical_check import numerical_check
+    from twinjax.estimation.diagnosis.predictive_check import predictive_check
+    from twinjax.estimation.diagnosis.residuals import diagnose
     from twinjax.estimation.diagnosis.simulation import simulate_measurements, simulate_trial
     from twinjax.estimation.evidence.bootstrap import Bootstrap, bootstrap
     from twinjax.estimation.evidence.profile import profile
