@@ -142,6 +142,9 @@ class _Timed:
     def restart(self) -> None:
         self.objective.restart()
 
+    def curvature(self, x: np.ndarray, /) -> np.ndarray | None:
+        return self.objective.curvature(x)
+
 
 class Pace:
     """How fast patients are solved. Threads may note at the same time.

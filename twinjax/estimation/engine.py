@@ -24,6 +24,10 @@ from twinjax.solve.problem import RESULTS, AbstractBackend
 from twinjax.solve.simulate import choose, pose
 
 
+_RIDGE = 1e-2
+"""Of the largest diagonal entry, added to the guess at the curvature: no direction is taken to be flatter than that."""
+
+
 class Engine:
     """One compiled objective of one population and trial, reused for search, covariance and diagnostics."""
 
@@ -64,13 +68,31 @@ class Engine:
     def restart(self) -> None:
         """Forget the etas found so far, so that a start does not depend on the one before."""
         self.eta = jnp.zeros((self.design.problem.patients, len(self.predictor.population.etas)))
+        self._best: tuple[float, Any, Any] = (np.inf, None, None)
 
     def evaluate(self, x: Any) -> Evaluation:
-        """Objective and gradient of every subject, etas searched from the last ones found."""
-        found = _evaluate(self.method, self.predictor, self.design, jnp.asarray(x), self.eta)
-        if bool(jnp.all(jnp.isfinite(found.eta))):
-            self.eta = found.eta
+        """Objective and gradient of every subject, etas searched from the last ones found.
+
+        Where that search fails a subject's etas are searched from zero, so that no bad step of an optimiser leaves a
+        trace; and at the best vector so far they are searched from those found there, so that it evaluates the same.
+        """
+        x = jnp.asarray(x)
+        at_best = self._best[1] is not None and bool(jnp.array_equal(x, self._best[1]))
+        found = self._from(x, self._best[2] if at_best else self.eta)
+        lost = _lost(found)
+        if self.method.conditional and lost.any():
+            again = self._from(x, jnp.where(lost[:, None], 0.0, found.eta))
+            better = lost & ~_lost(again)
+            found = jax.tree.map(lambda a, b: jnp.where(better.reshape((-1,) + (1,) * (a.ndim - 1)), b, a), found, again)
+            lost &= ~better
+        self.eta = jnp.where(lost[:, None], self.eta, found.eta)
+        total = float(jnp.sum(found.objective))
+        if total < self._best[0] and not lost.any():
+            self._best = (total, x, self.eta)
         return found
+
+    def _from(self, x: Any, eta: Any) -> Evaluation:
+        return _evaluate(self.method, self.predictor, self.design, x, eta)
 
     def gradient(self, x: Any, evaluation: Evaluation) -> np.ndarray:
         """The total gradient, priors included."""
@@ -83,6 +105,19 @@ class Engine:
         return (total + prior[0] if np.isfinite(total) else np.inf), np.asarray(
             jnp.sum(found.gradient, axis=0)
         ) + prior[1]
+
+    def curvature(self, x: np.ndarray) -> np.ndarray | None:
+        """Half the sum of products of the subjects' gradients: near an optimum, and in large trials, the second
+        derivative of the objective (BHHH); a ridge makes it positive definite where there are few subjects.
+
+        **Reference**: Berndt, Hall, Hall & Hausman 1974, Annals of Economic and Social Measurement 3:653.
+        """
+        slopes = np.asarray(self.evaluate(x).gradient)
+        products = 0.5 * slopes.T @ slopes
+        scale = np.diag(products).max(initial=0.0)
+        if not (np.isfinite(scale) and scale > 0):
+            return None
+        return products + _RIDGE * scale * np.eye(len(x))
 
     @property
     def traced(self) -> Callable[[Any], tuple[Any, Any]]:
@@ -106,6 +141,12 @@ class Engine:
                 f"{bad.sum()} of {len(bad)} subjects cannot be evaluated at the starting values; start nearer, or look "
                 "at their data:\n  " + "\n  ".join(lines)
             )
+
+
+def _lost(found: Evaluation) -> np.ndarray:
+    """The subjects whose etas or objective were not found, `(subjects,)`."""
+    finite = np.isfinite(np.asarray(found.objective)) & np.all(np.isfinite(np.asarray(found.eta)), axis=1)
+    return ~(finite & np.asarray(found.settled))
 
 
 @compiled

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import log_ndtr
 
-from twinjax.estimation.small import cholesky, log_determinant, lower_inverse
+from twinjax.estimation.small import inverse, log_determinant
 from twinjax.models.base import output_names
 from twinjax.naming import resolve
 from twinjax.observation import ABOVE, BELOW, QUANTIFIED, AbstractResidual
@@ -164,8 +164,7 @@ def terms(
 
 def penalty(omega: Any, eta: Any) -> Any:
     """-2 log of the normal density of one subject's `eta` `(etas,)`, without its constant."""
-    half = lower_inverse(cholesky(omega)) @ eta
-    return jnp.sum(half * half) + log_determinant(omega)
+    return eta @ inverse(omega) @ eta + log_determinant(omega)
 
 
 def _censored(

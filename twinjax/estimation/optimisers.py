@@ -34,6 +34,10 @@ class Objective(Protocol):
         """Forget what earlier calls found, so that a start does not depend on the one before."""
         ...
 
+    def curvature(self, x: np.ndarray, /) -> np.ndarray | None:
+        """A positive definite guess at the second derivative, which scales the first step; None where there is none."""
+        ...
+
 
 class AbstractOptimiser(eqx.Module):
     """A minimiser of a smooth function of a vector."""
@@ -56,7 +60,11 @@ class AbstractOptimiser(eqx.Module):
 
 
 class BFGS(AbstractOptimiser):
-    """Quasi-Newton (SciPy). **Parameters**: `gradient_tolerance`, largest |gradient| at the end; `max_steps`."""
+    """Quasi-Newton (SciPy), in coordinates in which the objective's own guess at its curvature is the identity: the first
+    steps would be of any size otherwise.
+
+    **Parameters**: `gradient_tolerance`, largest |gradient| at the end; `max_steps`.
+    """
 
     gradient_tolerance: float = 1e-3
     max_steps: int = 300
@@ -83,10 +91,19 @@ class BFGS(AbstractOptimiser):
             nonlocal count
             count += 1
             watch(count, best["x"], best["f"], best["g"])
+            if np.max(np.abs(best["g"])) <= self.gradient_tolerance:
+                raise StopIteration
+
+        guess = objective.curvature(x)
+        scale = np.eye(len(x)) if guess is None else np.linalg.inv(np.linalg.cholesky(guess)).T
+
+        def scaled(y: np.ndarray) -> tuple[float, np.ndarray]:
+            f, g = guarded(x + scale @ y)
+            return f, scale.T @ g
 
         scipy.optimize.minimize(
-            guarded, x, jac=True, method="BFGS", callback=callback,
-            options={"gtol": self.gradient_tolerance, "maxiter": self.max_steps},
+            scaled, np.zeros_like(x), jac=True, method="BFGS", callback=callback,
+            options={"gtol": 0.0, "maxiter": self.max_steps},
         )  # fmt: skip
         return best["x"]
 

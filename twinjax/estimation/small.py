@@ -29,18 +29,34 @@ def cholesky(a: Any) -> Any:
     return jnp.stack([jnp.stack(r, axis=-1) for r in rows], axis=-2)
 
 
+@jax.custom_jvp
 def log_determinant(a: Any) -> Any:
-    """Logarithm of the determinant of a symmetric positive definite matrix."""
+    """Logarithm of the determinant of a symmetric positive definite matrix; NaN where it is none."""
     return 2.0 * jnp.sum(jnp.log(jnp.diagonal(cholesky(a), axis1=-2, axis2=-1)), axis=-1)
 
 
+@log_determinant.defjvp
+def _log_determinant_rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """By Jacobi's formula: differentiating the factorisation would be most of what an objective compiles."""
+    (a,), (moved,) = primals, tangents
+    return log_determinant(a), jnp.sum(inverse(a) * moved, axis=(-2, -1))
+
+
+@jax.custom_jvp
 def inverse(a: Any) -> Any:
-    """Inverse of a symmetric positive definite matrix."""
+    """Inverse of a symmetric positive definite matrix; NaN where it is none."""
     n = a.shape[-1]
     if n > _WIDEST or n == 0:
         return jnp.linalg.inv(a)
     low = lower_inverse(cholesky(a))
     return jnp.swapaxes(low, -1, -2) @ low
+
+
+@inverse.defjvp
+def _inverse_rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (a,), (moved,) = primals, tangents
+    inverted = inverse(a)
+    return inverted, -inverted @ moved @ inverted
 
 
 def lower_inverse(low: Any) -> Any:

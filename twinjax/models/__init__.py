@@ -13,7 +13,12 @@ from twinjax.models.pd.indirect_response import (
 from twinjax.models.pd.myelosuppression import FribergMyelosuppression
 from twinjax.models.pd.precursor import PrecursorInhibition, PrecursorStimulation
 from twinjax.models.pk.absorption import OneCompartmentParallel, OneCompartmentSequential, OneCompartmentZeroOrder
-from twinjax.models.pk.michaelis_menten import OneCompartmentMichaelisMenten, OneCompartmentOralMichaelisMenten
+from twinjax.models.pk.michaelis_menten import (
+    OneCompartmentMichaelisMenten,
+    OneCompartmentOralMichaelisMenten,
+    TwoCompartmentMichaelisMenten,
+    TwoCompartmentOralMichaelisMenten,
+)
 from twinjax.models.pk.mixed_elimination import OneCompartmentOralMixed, TwoCompartmentMixed, TwoCompartmentOralMixed
 from twinjax.models.pk.one_compartment import OneCompartment, OneCompartmentOral
 from twinjax.models.pk.parent_metabolite import ParentMetabolite
@@ -36,6 +41,8 @@ REGISTRY: tuple[type[AbstractModel], ...] = (
     OneCompartmentTransit,
     OneCompartmentMichaelisMenten,
     OneCompartmentOralMichaelisMenten,
+    TwoCompartmentMichaelisMenten,
+    TwoCompartmentOralMichaelisMenten,
     OneCompartmentOralMixed,
     TwoCompartmentMixed,
     TwoCompartmentOralMixed,
@@ -94,8 +101,10 @@ __all__ = [
     "ThreeCompartmentOral",
     "Transit",
     "TwoCompartment",
+    "TwoCompartmentMichaelisMenten",
     "TwoCompartmentMixed",
     "TwoCompartmentOral",
+    "TwoCompartmentOralMichaelisMenten",
     "TwoCompartmentOralMixed",
     "check_units",
     "coupled",

@@ -210,7 +210,9 @@ def build(
         leaf = jnp.asarray(leaf)
         return jnp.broadcast_to(leaf.reshape(leaf.shape + (1,) * (2 - leaf.ndim)), (patients, segments))
 
-    tables = [_tables(model, r, None if known_order is None else known_order[i]) for i, r in enumerate(each)]
+    states = state_names(model)
+    dosable = tuple(n for n in input_names(model) if n in states)
+    tables = [_tables(states, dosable, r, None if known_order is None else known_order[i]) for i, r in enumerate(each)]
     doses = _pad([t[0] for t in tables])
     jumps = _pad([t[1] for t in tables])
     if shared and patients > 1:
@@ -261,10 +263,12 @@ def _overlap(regimen: Regimen) -> int:
     return most
 
 
-def _tables(model: AbstractModel, regimen: Regimen, switch_order: np.ndarray | None) -> tuple[Doses, Jumps]:
-    """One patient's records as rows, `(rows,)` each."""
-    states = state_names(model)
-    dosable = [n for n in input_names(model) if n in states]
+def _tables(
+    states: tuple[str, ...], dosable: tuple[str, ...], regimen: Regimen, switch_order: np.ndarray | None
+) -> tuple[Doses, Jumps]:
+    """One patient's records as rows, `(rows,)` each: NumPy's where the numbers are known, which is much quicker."""
+    known = {n: getattr(regimen, n) for n in ("time", "amount", "rate", "interval")}
+    known = {n: c if isinstance(c, Tracer) else np.asarray(c) for n, c in known.items()}
 
     def compartment(into: str | int, record: int) -> int:
         name = into
@@ -288,21 +292,20 @@ def _tables(model: AbstractModel, regimen: Regimen, switch_order: np.ndarray | N
     constant = [
         i
         for i, k in enumerate(regimen.kinds)
-        if k.mode == GIVEN_RATE and k.steady_state and _is_zero(regimen.amount[i])
+        if k.mode == GIVEN_RATE and k.steady_state and _is_zero(known["amount"][i])
     ]
     rows = [r for r in rows if r[0] not in constant]
     at = np.asarray([i for i, _, _ in rows], dtype=int)
     repeat = np.asarray([n for _, _, n in rows], dtype=float)
 
-    def ints(values: list[Any], kind: Any = int) -> Any:
-        with jax.ensure_compile_time_eval():  # known inside jit too, so that backends can read them and refuse
-            return jnp.asarray(np.asarray(values, dtype=kind))
+    def ints(values: list[Any], kind: Any = int) -> np.ndarray:
+        return np.asarray(values, dtype=kind)
 
     doses = Doses(
-        time=regimen.time[at] + repeat * regimen.interval[at],
-        record=regimen.time[at],
-        amount=regimen.amount[at],
-        rate=regimen.rate[at],
+        time=known["time"][at] + repeat * known["interval"][at],
+        record=known["time"][at],
+        amount=known["amount"][at],
+        rate=known["rate"][at],
         compartment=ints([compartment(k.into, i) for i, k, _ in rows]),
         mode=ints([k.mode for _, k, _ in rows]),
         order=ints([k.order for _, k, _ in rows], float),
@@ -313,10 +316,10 @@ def _tables(model: AbstractModel, regimen: Regimen, switch_order: np.ndarray | N
     jump = [(i, k) for i, k in enumerate(regimen.kinds) if k.evid in (3, 4) or k.steady_state]
     at = np.asarray([i for i, _ in jump], dtype=int)
     jumps = Jumps(
-        time=regimen.time[at],
-        amount=regimen.amount[at],
-        rate=regimen.rate[at],
-        interval=regimen.interval[at],
+        time=known["time"][at],
+        amount=known["amount"][at],
+        rate=known["rate"][at],
+        interval=known["interval"][at],
         compartment=ints([0 if k.evid == 3 else compartment(k.into, i) for i, k in jump]),
         mode=ints([k.mode for _, k in jump]),
         order=ints([k.order for _, k in jump], float),
@@ -341,7 +344,8 @@ def _pad(tables: list[Any]) -> Any:
             out = np.zeros((len(columns), rows), np.asarray(columns[0]).dtype)
             for i, c in enumerate(columns):
                 out[i, : c.shape[0]] = c
-            return jnp.asarray(out)
+            with jax.ensure_compile_time_eval():  # known inside jit too, so that backends can read them and refuse
+                return jnp.asarray(out)
         return jnp.stack([jnp.pad(c, (0, rows - c.shape[0])) for c in columns])
 
     return jax.tree.map(stack, *tables)

@@ -132,7 +132,7 @@ class FOCEI(AbstractObjective):
             move, decrease = jax.vmap(step)(slope, curvature, damping)
             done = c.done | (better & (decrease < self.tolerance)) | (damping > 1e8)
             joint = jnp.where(better, joint, c.joint)
-            settled = c.settled | (done & (decrease < 1e-4 * (1.0 + jnp.abs(joint))))
+            settled = decrease < 1e-4 * (1.0 + jnp.abs(joint))  # in rounding, no turn may be better than the last
             trial = jnp.where(done[:, None], eta, eta + move)
             return _Search(eta, trial, joint, slope, curvature, damping, done, settled, c.turns + 1)
 
