@@ -44,9 +44,21 @@ MODELS = {
 START = {"ka": 1.2, "cl": 5.0, "v": 90.0, "v1": 90.0, "q": 7.4, "v2": 55.0, "vmax": 1100.0, "km": 400.0}
 """In the data's units: amounts in ug, concentrations in ug/L. The data were simulated with ka 1, cl 4, v 70, q 4, v2 50, vmax
 1000, km 250, and standard deviations of 0.3."""
-SUBSETS = {"SD==1": lambda d: d[d.SD == 1], "SD==0": lambda d: d[d.SD == 0], "all": lambda d: d, "SS": lambda d: d[d.SS != 99]}
+SUBSETS = {
+    "SD==1": lambda d: d[d.SD == 1],
+    "SD==0": lambda d: d[d.SD == 0],
+    "all": lambda d: d,
+    "SS": lambda d: d[d.SS != 99],
+}
 BACKENDS = {"fused": tj.Fused, "exact": tj.Exact, "diffrax": tj.Diffrax, None: lambda: None}
-STEADY = {"003": "Bolus_1CPT", "014": "Infusion_1CPT", "025": "Oral_1CPT", "034": "Bolus_2CPT", "048": "Infusion_2CPT", "062": "Oral_2CPT"}
+STEADY = {
+    "003": "Bolus_1CPT",
+    "014": "Infusion_1CPT",
+    "025": "Oral_1CPT",
+    "034": "Bolus_2CPT",
+    "048": "Infusion_2CPT",
+    "062": "Oral_2CPT",
+}
 
 
 def population(data: str) -> tj.Population:
@@ -66,7 +78,9 @@ def read(folder: Path, data: str, subset: str) -> tj.TrialData:
 
 def fitted(case: pd.Series, folder: Path, backend: str | None, covariance: bool) -> dict[str, object]:
     """One case."""
-    data, subset = (str(case.data).removesuffix(".csv"), case.subset) if case.case not in STEADY else (STEADY[case.case], "SS")
+    data, subset = (
+        (str(case.data).removesuffix(".csv"), case.subset) if case.case not in STEADY else (STEADY[case.case], "SS")
+    )
     trial, began = read(folder, data, subset), time.perf_counter()
     fit = tj.fit(population(data), trial, backend=BACKENDS[backend](), covariance=covariance)
     whole = time.perf_counter() - began
@@ -86,7 +100,10 @@ def line(found: dict[str, object]) -> None:
     versions = {n: importlib.metadata.version(n) for n in ("jax", "diffrax", "llvmlite", "twinjax")}
     plain = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in found.items()}
     about = {"device": str(jax.devices()[0].device_kind), "cpus": os.cpu_count(), "python": platform.python_version()}
-    print(json.dumps({"benchmark": "acop", **plain, **about, "load": round(os.getloadavg()[0], 1), **versions}), flush=True)
+    print(
+        json.dumps({"benchmark": "acop", **plain, **about, "load": round(os.getloadavg()[0], 1), **versions}),
+        flush=True,
+    )
 
 
 def main() -> None:

@@ -23,7 +23,6 @@ from twinjax.solve.compiling import compiled
 from twinjax.solve.problem import RESULTS, AbstractBackend
 from twinjax.solve.simulate import choose, pose
 
-
 _RIDGE = 1e-2
 """Of the largest diagonal entry, added to the guess at the curvature: no direction is taken to be flatter than that."""
 
@@ -83,7 +82,7 @@ class Engine:
         if self.method.conditional and lost.any():
             again = self._from(x, jnp.where(lost[:, None], 0.0, found.eta))
             better = lost & ~_lost(again)
-            found = jax.tree.map(lambda a, b: jnp.where(better.reshape((-1,) + (1,) * (a.ndim - 1)), b, a), found, again)
+            found = _merged(better, again, found)
             lost &= ~better
         self.eta = jnp.where(lost[:, None], self.eta, found.eta)
         total = float(jnp.sum(found.objective))
@@ -147,6 +146,11 @@ def _lost(found: Evaluation) -> np.ndarray:
     """The subjects whose etas or objective were not found, `(subjects,)`."""
     finite = np.isfinite(np.asarray(found.objective)) & np.all(np.isfinite(np.asarray(found.eta)), axis=1)
     return ~(finite & np.asarray(found.settled))
+
+
+def _merged(which: np.ndarray, one: Evaluation, other: Evaluation) -> Evaluation:
+    """One evaluation for some subjects, another for the rest."""
+    return jax.tree.map(lambda a, b: jnp.where(which.reshape((-1,) + (1,) * (a.ndim - 1)), a, b), one, other)
 
 
 @compiled

@@ -60,7 +60,7 @@ class AbstractOptimiser(eqx.Module):
 
 
 class BFGS(AbstractOptimiser):
-    """Quasi-Newton (SciPy), in coordinates in which the objective's own guess at its curvature is the identity: the first
+    """Quasi-Newton (SciPy), in coordinates where the objective's own guess at its curvature is the identity: the first
     steps would be of any size otherwise.
 
     **Parameters**: `gradient_tolerance`, largest |gradient| at the end; `max_steps`.
