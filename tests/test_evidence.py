@@ -217,3 +217,58 @@ def test_replicates_that_fail_are_reported_and_left_out(theo):
     still = tj.bootstrap(theo, 2, optimiser=Halting())
     assert "did not settle" in still.failures[0]
     assert len(still.values) == 0
+
+
+# ------------------------------------------------------------------------------------------- importance resampling
+
+
+def test_sir_draws_from_the_likelihood_that_a_grid_integrates():
+    alone = tj.Population(OneCompartmentOral(ka=1.5, cl=2.8, v=32.0), residual=tj.Additive(0.7), fixed=["ka", "v"])
+    patient = theophylline()["2"]
+    fit = tj.fit(alone, patient, backend=Closed())
+    found = tj.sir(fit, samples=(1000, 4000), resamples=(500, 1000), inflation=1.5, seed=3)
+    engine, x = engine_of(fit)
+    sd = np.sqrt(np.diag(np.linalg.inv(fit.uncertainty.r)))
+    axes = [np.linspace(c - 5 * s, c + 7 * s, 40) for c, s in zip(x, sd, strict=True)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    weight = np.exp(-0.5 * (np.reshape([engine(v)[0] for v in grid.reshape(-1, 2)], grid.shape[:2]) - fit.objective))
+    weight /= weight.sum()
+    for k, name in enumerate(("cl", "plasma.additive")):
+        own = weight.sum(axis=1 - k)
+        mean = own @ axes[k]
+        deviation = np.sqrt(own @ (axes[k] - mean) ** 2)
+        drawn = np.log(found.values[name])
+        # four Monte Carlo errors of 1000 draws; a deviation is good to 2 % of each
+        assert drawn.mean() == pytest.approx(mean, abs=4 * deviation / np.sqrt(1000))
+        assert drawn.std() == pytest.approx(deviation, rel=0.09)
+    assert found.iterations.effective.iloc[1] > found.iterations.effective.iloc[0] / 2
+    assert (
+        found.table.loc["plasma.additive", "upper"] > fit.table.loc["plasma.additive", "upper"]
+    )  # skewed to the right
+    at_once = tj.sir(fit, samples=(50,), resamples=(20,), seed=3, chunk=32)
+    np.testing.assert_allclose(
+        at_once.values, tj.sir(fit, samples=(50,), resamples=(20,), seed=3).values, rtol=1e-9
+    )  # rounding
+    with pytest.raises(ValueError, match="no more of these than of those"):
+        tj.sir(fit, samples=(10,), resamples=(20,))
+    with pytest.raises(ValueError, match="needs a covariance"):
+        tj.sir(tj.fit(alone, patient, backend=Closed(), covariance=False))
+
+
+# ----------------------------------------------------------------------------------------------------------- shrinkage
+
+
+def test_shrinkage_by_its_definition(theo):
+    found = tj.shrinkage(theo)
+    p = theo.population
+    iwres = []
+    for s, eta in zip(theo.trial, theo.eta, strict=True):
+        ka, cl, v = (theo.theta[n] * np.exp(e) for n, e in zip(p.etas, eta, strict=True))
+        t, dose, k = s.measurements.time, float(s.regimen.amount[0]), cl / v
+        f = dose / v * ka / (ka - k) * (np.exp(-k * t) - np.exp(-ka * t))
+        iwres += list((s.measurements.value - f) / theo.theta["plasma.additive"])
+    assert found.sd["epsilon.plasma"] == pytest.approx(100 * (1 - np.std(iwres, ddof=1)), abs=1e-6)  # rounding
+    for i, n in enumerate(p.etas):
+        ratio = np.std(theo.eta[:, i], ddof=1) / theo.theta[f"omega.{n}"]
+        assert found.sd[f"eta.{n}"] == pytest.approx(100 * (1 - ratio), abs=1e-9)
+        assert found.variance[f"eta.{n}"] == pytest.approx(100 * (1 - ratio**2), abs=1e-9)

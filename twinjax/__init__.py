@@ -54,6 +54,8 @@ _HOMES = {
     "twinjax.estimation.evidence.bootstrap": ("Bootstrap", "bootstrap"),
     "twinjax.estimation.evidence.profile": ("profile",),
     "twinjax.estimation.evidence.resampling": ("Case", "Parametric"),
+    "twinjax.estimation.evidence.shrinkage": ("shrinkage",),
+    "twinjax.estimation.evidence.sir": ("sir",),
     "twinjax.estimation.methods.conditional": ("FOCE", "FOCEI"),
     "twinjax.estimation.methods.first_order": ("FO",),
     "twinjax.estimation.methods.pooled": ("NaivePooled",),
@@ -90,6 +92,8 @@ if TYPE_CHECKING:
     from twinjax.estimation.evidence.bootstrap import Bootstrap, bootstrap
     from twinjax.estimation.evidence.profile import profile
     from twinjax.estimation.evidence.resampling import Case, Parametric
+    from twinjax.estimation.evidence.shrinkage import shrinkage
+    from twinjax.estimation.evidence.sir import sir
     from twinjax.estimation.fit import fit
     from twinjax.estimation.methods.conditional import FOCE, FOCEI
     from twinjax.estimation.methods.first_order import FO
