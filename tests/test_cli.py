@@ -86,6 +86,36 @@ def test_what_the_run_holds(fitted):
     assert "iteration 1 objective" in (folder / "log.txt").read_text()
 
 
+def test_methods_and_their_options():
+    from twinjax import FOCE, FOCEI, Combined, NaivePooled
+    from twinjax.cli.method import method_of, named
+    from twinjax.io.study import read_study
+
+    study = read_study("theophylline")
+    assert method_of(study.fit) == FOCEI()
+    chain = study.overriding(fit={"method": ["FOCE", {"NaivePooled": {}}], "foce": {"max_inner": 20}})
+    assert method_of(chain.fit) == FOCE(max_inner=20).then(NaivePooled())
+    assert method_of(study.overriding(fit={"method": {"focei": {"tolerance": 1}}}).fit) == FOCEI(tolerance=1.0)
+    with pytest.raises(ValueError, match="FOCEI has no option 'max_iner'; did you mean 'max_inner'"):
+        named("FOCEI", {"max_iner": 3})
+    with pytest.raises(ValueError, match=r"FOCEI: max_inner is 2\.5; write a whole number, such as 60"):
+        named("FOCEI", {"max_inner": 2.5})
+    with pytest.raises(ValueError, match="FOCEI: max_inner is 'ten'; write a whole number"):
+        named("FOCEI", {"max_inner": "ten"})
+    with pytest.raises(ValueError, match="NaivePooled has no option 'chains'; it has none"):
+        named("NaivePooled", {"chains": 3})
+    assert named("FOCEI", {}) is not Combined
+
+
+def test_every_public_method_can_be_named():
+    import twinjax
+    from twinjax.estimation.methods.base import AbstractMethod
+    from twinjax.io.study.plans import METHODS
+
+    public = {n for n in twinjax.__all__ if isinstance(getattr(twinjax, n), type)}
+    assert {n for n in public if issubclass(getattr(twinjax, n), AbstractMethod)} <= set(METHODS)
+
+
 def test_report(fitted, cli):
     folder, done = fitted
     told = json.loads(cli("report", folder, "--json").stdout)
@@ -216,6 +246,114 @@ def test_interrupted(cli, tmp_path, monkeypatch):
     assert told["partial"]["theta"]["cl"] > 0
     assert "These are no estimates" in cli("report", tmp_path / "r").stdout
 
+    monkeypatch.setattr(Search, "note", note)
+    cli("fit", "--resume", tmp_path / "r", "--no-plots", "--out", tmp_path / "s")
+    again = Run.open(tmp_path / "s")
+    assert again.manifest["resumed"] == str(tmp_path / "r")
+    assert again.study().fit.method == "NaivePooled"
+    assert again.results["converged"]
+    # the first point is at most the last one left, within what the line search may have moved
+    assert again.results["history"][0]["objective"] <= told["partial"]["objective"]
+    other = 'tables = 1\n[model]\nname = "OneCompartment"\n[model.start]\ncl = 2.8\nv = 32\n'.replace(
+        "tables = 1\n", ""
+    )
+    (tmp_path / "other.toml").write_text(other + '[data]\nfile = "theophylline"\n')
+    assert "other parameters than the study" in cli("fit", "other.toml", "--resume", tmp_path / "r", code=2).stderr
+    assert "fit what?" in cli("fit", "--no-plots", code=2).stderr
+
+
+def test_resume_skips_the_methods_that_are_done(tmp_path, monkeypatch):
+    from twinjax.cli.fit import _from_stage
+    from twinjax.io.study import read_study
+
+    monkeypatch.chdir(tmp_path)
+    chain = ["FO", {"FOCEI": {"max_inner": 30}}]
+    study = read_study("theophylline").overriding(fit={"method": chain})
+    run = Run.create("fit", study, out=tmp_path / "r")
+    run.write_json("partial.json", {"stage": 1})
+    assert [(m.name, m.options) for m in _from_stage(study, run).fit.methods] == [("FOCEI", {"max_inner": 30})]
+    run.write_json("partial.json", {"stage": 0})
+    assert _from_stage(study, run) is study
+
+
+# --------------------------------------------------------------------------------------------------------- live trace
+
+
+def searched(history, starts=1):
+    from twinjax.io.study import read_study
+    from twinjax.progress import Search
+
+    search = Search(read_study("theophylline").population(), starts=starts)
+    for step in history:
+        search.note(step)
+    return search
+
+
+def test_sparkline():
+    from twinjax.cli.live import sparkline
+
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 8) == "▁▂▃▄▅▆▇█"
+    assert sparkline(np.arange(800), 8) == "▁▂▃▄▅▆▇█"
+    assert sparkline([1.0, np.nan, 1.0], 5) == "▁ ▁"
+    assert sparkline([np.nan, np.inf], 5) == "  "
+    assert sparkline([], 5) == ""
+
+
+def test_the_live_trace_of_an_objective():
+    from twinjax.cli.live import progress_line, trace_lines
+    from twinjax.estimation.result import Iteration
+
+    search = searched([Iteration(0, k, 116.8 + 10.0**-k, 10.0 ** (1 - k), 0.5 * k) for k in range(5)])
+    objective, gradient = trace_lines(search, 40)
+    assert objective == "objective  █▇▆▄▁  116.800, from 117.800"
+    assert gradient.startswith("gradient   █▇▅▃▁  0.001, from 10")
+    assert progress_line(search, 3.0).startswith(
+        "iteration 4, objective 116.800, largest gradient 0.001, 2.0 iterations/s"
+    )
+    assert trace_lines(searched([]), 40) == []
+    assert "compiling" in progress_line(searched([]), 3.0)
+
+
+def test_the_live_trace_of_a_method_without_objective():
+    """Parameters instead, and the last point is the best."""
+    from twinjax.cli.live import progress_line, trace_lines
+    from twinjax.estimation.result import Iteration
+
+    nan = float("nan")
+    x = np.asarray(np.log([1.5, 2.8, 32.0, 0.7, 0.6, 0.3, 0.1]))
+    steps = [Iteration(0, k, nan, nan, 0.5 * k, tuple(x + 0.1 * k * (np.arange(7) == 1)), 0) for k in range(4)]
+    search = searched(steps, starts=3)
+    lines = trace_lines(search, 40)
+    assert len(lines) == 7
+    (cl,) = [line for line in lines if line.startswith("cl ")]
+    assert cl.split() == ["cl", "▁▃▆█", f"{2.8 * np.exp(0.3):.4g}"]
+    assert progress_line(search, 3.0) == "start 1 of 3, iteration 3, 2.0 iterations/s"
+    told = json.loads(json.dumps(search.to_dict()))
+    assert told["theta"]["cl"] == pytest.approx(2.8 * np.exp(0.3))
+    assert told["iterations"] == 4
+    # the next method of the chain begins anew
+    search.note(Iteration(0, 1, 120.0, nan, 3.0, tuple(x), 1))
+    assert search.best[0] == 120.0
+    assert search.theta["cl"] == pytest.approx(2.8)
+    assert progress_line(search, 3.0) == "iteration 1, objective 120.000"
+
+
+def test_progress_is_quiet_without_a_terminal(capsys):
+    from twinjax.cli.live import progress
+
+    with progress(searched([])):
+        pass
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_interrupted_search_without_objective_shows_its_last_point(capsys):
+    from twinjax.cli.report import show_partial
+
+    show_partial({"iterations": 4, "objective": None, "gradient": None, "theta": {"cl": 2.9}, "estimated": ["cl"]})
+    said = capsys.readouterr().out
+    assert "Last point of 4 iterations. These are no estimates" in said
+    assert "2.9" in said
+
 
 # ------------------------------------------------------------------------------------------ simulate, validate, models
 
@@ -277,6 +415,8 @@ def test_models(cli):
         (("cohort", "slip-free.toml", "--dose", "1", "--shard", "0"), "a shard holds at least one patient"),
         (("cohort", "slip-free.toml", "--resume"), "is not a run"),
         (("report", "here"), "is not a run"),
+        (("fit", "theophylline", "--method", "FOCE,SAME"), "there is no 'SAME'; did you mean 'SAEM'"),
+        (("fit", "--resume", "here"), "is not a run"),
         (("validate", "nothing.csv"), "there is no data file 'nothing.csv'"),
     ],
 )

@@ -1,12 +1,14 @@
 """A study file: what it means, and that every slip is named with its table, its key and the nearest name."""
 
 import copy
+import tomllib
 
 import numpy as np
 import pytest
 
 from twinjax.datasets import theophylline
 from twinjax.io.study import Study, StudyError, data_file, read_study, shipped
+from twinjax.io.study.plans import MethodPlan
 from twinjax.io.study.toml import to_toml
 from twinjax.observation import Additive, Combined, CombinedLinear, LogNormalError, PowerError, Proportional
 from twinjax.population.distributions import LogNormal
@@ -124,6 +126,22 @@ def test_fit_and_cohort_tables():
     assert np.asarray(study.cohort.regimen.rate).tolist() == [0.0, 25.0]
 
 
+def test_methods_one_after_another():
+    tables = changed("fit", {"method": ["saem", {"importancesampling": {"samples": 100}}], "saem": {"chains": 4}})
+    study = Study.of(tables)
+    assert study.fit.methods == (MethodPlan("SAEM", {"chains": 4}), MethodPlan("ImportanceSampling", {"samples": 100}))
+    assert study.fit.method == "SAEM, then ImportanceSampling"
+    inline = Study.of(changed("fit/method", {"SAEM": {"chains": 4}, "Laplace": {}}))
+    assert inline.fit.methods == (MethodPlan("SAEM", {"chains": 4}), MethodPlan("Laplace", {}))
+    assert Study.of(ORAL).fit.methods == ()
+    assert Study.of(ORAL).fit.method is None
+    # options of a method that is not used now stay where they are
+    other = study.overriding(fit={"method": "FOCEI"})
+    assert other.fit.methods == (MethodPlan("FOCEI", {}),)
+    again = Study.of(tomllib.loads(study.to_toml()))
+    assert again.fit == study.fit
+
+
 def test_coupled_models():
     start = {"pk.cl": 5, "pk.v": 50, "circ0": 5, "mtt": 120, "gamma": 0.17, "slope": 0.1}
     tables = {"model": {"pk": "OneCompartment", "pd": "FribergMyelosuppression",
@@ -210,6 +228,10 @@ def test_data_beside_the_study(tmp_path):
         ("ftt", {}, "there is no table 'ftt'; did you mean 'fit'?"),
         ("fit/sed", 3, "[fit] there is no key 'sed' here; did you mean 'seed'"),
         ("fit/method", "FOCIE", "[fit] method: there is no 'FOCIE'; did you mean 'FOCE' or 'FOCEI'"),
+        ("fit/method", ["FOCE", "SAME"], "[fit] method: there is no 'SAME'; did you mean 'SAEM'"),
+        ("fit/method", ["FOCE", 3], "[fit] method: holds 3; write a name in quotes, a list of them, or a table"),
+        ("fit/method", {"SAEM": 3}, "[fit] method: SAEM = 3; write its options as a table, such as { SAEM = {} }"),
+        ("fit/sam", {}, "[fit] there is no table 'sam' here; did you mean 'saem'"),
         ("fit/fixed", ["kaa"], "[fit] fixed: there is no parameter 'kaa'; did you mean 'ka'"),
         ("fit/starts", 0, "[fit] starts: is 0; write a whole number of at least 1"),
         ("fit/priors", {"cl": {"lognorm": [1, 1]}}, "[fit.priors.cl] write a distribution"),

@@ -1,15 +1,20 @@
 """The verdict in words, and fits side by side: each doubt where it belongs and only there."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
-from twinjax import FO, FOCE, FOCEI, Additive, Exact, Population, compare
+from twinjax import FO, FOCE, FOCEI, Additive, Exact, NaivePooled, Population, compare, fit, plots
 from twinjax.datasets import theophylline
 from twinjax.estimation.evidence.uncertainty import Uncertainty
+from twinjax.estimation.methods.algorithm import AbstractAlgorithm, Estimate
 from twinjax.estimation.result import Fit
 from twinjax.estimation.transform import Transform
 from twinjax.models import OneCompartmentOral
+from twinjax.progress import Search
 from twinjax.runs import plain
 
 
@@ -176,3 +181,45 @@ def test_a_fit_without_an_objective_is_kept(tmp_path):
     assert again.evidence is None
     np.testing.assert_array_equal(again.table["estimate"], found.table["estimate"])
     assert "no objective" in str(again)
+
+
+# ------------------------------------------------------------------------------------------------------------ the trace
+
+
+class Drifting(AbstractAlgorithm):
+    """No method: it moves every parameter by a tenth, twice, and computes no objective."""
+
+    @property
+    def objective(self):
+        return NaivePooled()
+
+    def estimate(self, task):
+        x, people, unknown = task.x, len(task.engine.ids), np.full(len(task.x), np.nan)
+        for k in (1, 2):
+            x = x + 0.1
+            task.watch(k, x, float("nan"), unknown)
+        return Estimate(x, np.full(people, np.nan), unknown, task.eta, np.ones(people, bool), np.zeros(people, int),
+                        Uncertainty.none(len(x)))  # fmt: skip
+
+
+def test_a_chain_keeps_its_trace_and_an_interrupted_one_goes_on(tmp_path):
+    p = Population(OneCompartmentOral(ka=1.5, cl=2.8, v=32.0), residual=Additive(0.7))
+    search = Search(p)
+    found = fit(p, theophylline(), method=Drifting().then(NaivePooled()), covariance=False, backend=Exact(),
+                optimiser=search.optimiser, progress=search.note)  # fmt: skip
+    trace = found.trace
+    assert trace["stage"].tolist()[:3] == [0, 0, 1]
+    np.testing.assert_allclose(trace["cl"][:2], 2.8 * np.exp([0.1, 0.2]))
+    assert trace["objective"][:2].isna().all()
+    assert trace["objective"].iloc[-1] == pytest.approx(found.objective, abs=1e-6)
+    np.testing.assert_allclose(trace["cl"].iloc[-1], found.theta["cl"], rtol=1e-6)
+    again = Fit.load(found.save(tmp_path / "f.json"), p, found.trial, method=found.method, backend=Exact())
+    pd.testing.assert_frame_equal(again.trace, trace, check_exact=False, rtol=1e-12)
+    # what a stopped search leaves can be gone on from
+    told = search.to_dict()
+    assert told["stage"] == 1
+    resumed = fit(p.with_theta(told["theta"]), theophylline(), covariance=False, backend=Exact())
+    assert resumed.objective == pytest.approx(found.objective, abs=1e-6)
+    assert len(resumed.history) <= 2
+    figure = plots.convergence(dataclasses.replace(found, history=found.history[:2]))
+    assert {ax.get_ylabel() for ax in figure.axes} == {"ka (1/h)", "cl (L/h)", "v (L)", "plasma.additive"}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -34,14 +35,29 @@ class Search:
         self.optimiser = _Watched(self.inner, self)
         self.history: list[Iteration] = []
         self.best: tuple[float, np.ndarray] | None = None
-        self.ended = self.evaluations = 0
+        self.ended = self.evaluations = self.stage = 0
         self.evaluating = 0.0
+        self._values: list[np.ndarray] = []
+        transform = Transform.of(population)
+        self._report = jax.jit(lambda x: transform.report(x, population.theta))
 
     def note(self, step: Iteration) -> None:
         """One more iteration: what `fit` calls as its `progress`."""
+        if step.stage != self.stage:  # the next method of a chain, whose objective is another
+            self.stage, self.ended, self.starts, self.best = step.stage, 0, 1, None
+            self._values.clear()
         self.history.append(step)
+        if step.x:
+            self.saw(step.objective, np.asarray(step.x))
+            if math.isnan(step.objective):
+                self._values.append(np.asarray(self._report(jnp.asarray(step.x))))
         if self.changed is not None:
             self.changed(self)
+
+    def saw(self, objective: float, x: np.ndarray) -> None:
+        """A point met: the best is the one of least objective, or the last where the method has none."""
+        if self.best is None or not self.best[0] <= objective:
+            self.best = (float(objective), np.array(x))
 
     @property
     def theta(self) -> dict[str, float]:
@@ -52,6 +68,13 @@ class Search:
         return {n: float(v) for n, v in theta.items()}
 
     @property
+    def traces(self) -> dict[str, np.ndarray]:
+        """Every estimated parameter over the iterations of a method without an objective, by name."""
+        reported = Transform.of(self.population).reported
+        found = np.reshape(self._values, (len(self._values), len(reported)))
+        return {n: found[:, i] for i, n in enumerate(reported)}
+
+    @property
     def searching(self) -> bool:
         """Whether a start is still under way (else standard errors are being computed)."""
         return self.ended < self.starts
@@ -59,10 +82,11 @@ class Search:
     @property
     def rate(self) -> float:
         """Iterations a second, the first (which waits for compilation) left out; nan before there are two."""
-        if len(self.history) < 2:
+        own = [h for h in self.history if h.stage == self.stage]
+        if len(own) < 2:
             return math.nan
-        span = self.history[-1].seconds - self.history[0].seconds
-        return (len(self.history) - 1) / span if span > 0 else math.nan
+        span = own[-1].seconds - own[0].seconds
+        return (len(own) - 1) / span if span > 0 else math.nan
 
     @property
     def remaining(self) -> float:
@@ -71,7 +95,7 @@ class Search:
         Read off how fast the logarithm of the gradient has fallen over the last ten iterations of this start, with
         the starts still to come as long as the mean of those that ended; a rough guess, and shown as one.
         """
-        own = [h for h in self.history if self.history and h.start == self.history[-1].start][-10:]
+        own = [h for h in self.history if (h.stage, h.start) == (self.stage, self.history[-1].start)][-10:]
         tolerance = getattr(self.inner, "gradient_tolerance", None)
         if tolerance is None or len(own) < 4 or not all(h.gradient > 0 for h in own):
             return math.nan
@@ -97,7 +121,7 @@ class Search:
             "objective": None if self.best is None else self.best[0], "theta": self.theta,
             "estimated": list(Transform.of(self.population).reported), "iterations": len(self.history),
             "gradient": self.history[-1].gradient if self.history else None,
-            "history": [vars(h) for h in self.history],
+            "stage": self.stage, "history": [vars(h) for h in self.history],
         }  # fmt: skip
 
 
@@ -112,8 +136,7 @@ class _Watched(AbstractOptimiser):
         search = self.seen_by
 
         def seen(count: int, x: np.ndarray, f: float, g: np.ndarray) -> None:
-            if search.best is None or f < search.best[0]:
-                search.best = (float(f), np.array(x))
+            search.saw(f, x)
             watch(count, x, f, g)
 
         try:

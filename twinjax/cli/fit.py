@@ -2,55 +2,80 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from twinjax.cli.terminal import INTERRUPTED, Debug, Json, duration, friendly, print_json, say, short, stderr
+from twinjax.cli.terminal import INTERRUPTED, Debug, Json, friendly, print_json, say, short
 
 if TYPE_CHECKING:
     from twinjax.estimation.result import Fit
     from twinjax.io.study import Study
+    from twinjax.population.population import Population
     from twinjax.progress import Search
     from twinjax.runs import Run
 
 
 @friendly
 def fit(
-    study: Annotated[str, typer.Argument(help="A study file, or a study that ships, such as theophylline.")],
+    study: Annotated[
+        str | None, typer.Argument(help="A study file, or a study that ships, such as theophylline.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/NAME-TIME.")] = None,
-    method: Annotated[str | None, typer.Option(help="FOCEI, FOCE, FO or NaivePooled; default the study's.")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="FOCEI, FOCE, FO, Laplace, SAEM ...; several in turn as SAEM,ImportanceSampling."),
+    ] = None,
     starts: Annotated[int | None, typer.Option(help="How many starting points; default the study's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the starting points; default the study's.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on from where this run ended or was stopped; its study if none is given.")
+    ] = None,
     plots: Annotated[bool, typer.Option(help="Save the usual pictures in the run.")] = True,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Fit a study's model to its data, show the estimates and how far to believe them.
 
-    Everything is kept in the folder of the run. Ctrl-C stops the search and keeps the best point so far.
+    Everything is kept in the folder of the run. Ctrl-C stops the search and keeps the best point so far, from which
+    --resume goes on.
 
     Examples:
     - `twinjax fit theophylline`
     - `twinjax fit study.toml --method FOCE --starts 5 --seed 7 --out runs/trial-1`
+    - `twinjax fit study.toml --method SAEM,ImportanceSampling`
+    - `twinjax fit --resume runs/trial-1`
     - `twinjax fit study.toml --json | jq .objective`
     """
     from twinjax.cli.cache import keep_compiled
 
     keep_compiled()
+    from twinjax.cli.method import method_of
     from twinjax.io.study import read_study
     from twinjax.progress import Search
     from twinjax.runs import PARTIAL, Run
 
-    asked = {"method": method, "starts": starts, "seed": seed}
-    chosen = read_study(study).overriding(fit={k: v for k, v in asked.items() if v is not None})
+    before = None if resume is None else Run.open(resume)
+    if study is None and before is None:
+        raise ValueError("fit what? Give a study, or --resume with the folder of a run")
+    asked = {"method": None if method is None else [m.strip() for m in method.split(",")], "starts": starts,
+             "seed": seed}  # fmt: skip
+    if before is not None and starts is None:
+        asked["starts"] = 1
+    given = read_study(study) if study is not None else cast("Run", before).study()
+    chosen = given.overriding(fit={k: v for k, v in asked.items() if v is not None})
+    if before is not None and method is None:
+        chosen = _from_stage(chosen, before)
+    method_of(chosen.fit)
     trial, population = chosen.trial(), chosen.population()
+    if before is not None:
+        population = _resumed(population, before)
     run = Run.create("fit", chosen, out=out, command=sys.argv, seed=chosen.fit.seed, inputs=[chosen.source()])
+    if before is not None:
+        run.note(resumed=str(before.folder))
     saved = 0.0
 
     def keep(search: Search) -> None:
@@ -88,56 +113,39 @@ def fit(
     say(f"Kept in {short(run.folder)}")
 
 
-def _watched(study: Study, population: Any, trial: Any, search: Search) -> Fit:
-    """The fit, with a line of progress on a terminal."""
+def _resumed(population: Population, before: Run) -> Population:
+    """The population at the point where a run ended.
+
+    **Raises** `ValueError` for a run of another model, and for one that has found nothing.
+    """
+    theta = before.theta()
+    if set(theta) != set(population.theta):
+        other = ", ".join(sorted(set(theta) ^ set(population.theta)))
+        raise ValueError(f"{before.folder} has other parameters than the study, so it cannot go on: {other}")
+    return population.with_theta(theta)
+
+
+def _from_stage(study: Study, before: Run) -> Study:
+    """The study with the methods of a chain that an interrupted run had not got through."""
+    stage = 0 if before.results is not None else (before.partial or {}).get("stage", 0)
+    left = study.fit.methods[stage:]
+    return study.overriding(fit={"method": [{m.name: m.options} for m in left]}) if stage and left else study
+
+
+def _watched(study: Study, population: Population, trial: Any, search: Search) -> Fit:
+    """The fit, with a live trace on a terminal."""
     import twinjax
+    from twinjax.cli.live import progress
+    from twinjax.cli.method import method_of
 
     plan = study.fit
-    method = None if plan.method is None else getattr(twinjax, plan.method)()
     backend = {"exact": twinjax.Exact, "diffrax": twinjax.Diffrax}.get(plan.backend)
-    with _progress(search):
+    with progress(search):
         return twinjax.fit(
-            population, trial, method=method, optimiser=search.optimiser, priors=plan.priors,
+            population, trial, method=method_of(plan), optimiser=search.optimiser, priors=plan.priors,
             backend=None if backend is None else backend(), starts=plan.starts, spread=plan.spread, seed=plan.seed,
             covariance=plan.covariance, progress=search.note,
         )  # fmt: skip
-
-
-def _progress(search: Search) -> Any:
-    """A live line on stderr; nothing where stderr is no terminal."""
-    from rich.live import Live
-    from rich.spinner import Spinner
-    from rich.text import Text
-
-    console, began, spinner = stderr(), time.monotonic(), Spinner("dots")
-
-    def line() -> Any:
-        spinner.update(text=Text(progress_line(search, time.monotonic() - began)))
-        return spinner
-
-    if not console.is_terminal:
-        return contextlib.nullcontext()
-    return Live(get_renderable=line, console=console, refresh_per_second=8, transient=True)
-
-
-def progress_line(search: Search, elapsed: float) -> str:
-    """Where a search is: iteration, objective, gradient, rate, and about how long it may still take."""
-    if not search.history:
-        return f"compiling, and a first look at the data: {duration(elapsed)}"
-    last = search.history[-1]
-    if not search.searching:
-        return f"objective {last.objective:.3f}; standard errors, about {duration(search.covariance_seconds)}"
-    start = f"start {last.start + 1} of {search.starts}, " if search.starts > 1 else ""
-    parts = [
-        f"{start}iteration {last.step}",
-        f"objective {last.objective:.3f}",
-        f"largest gradient {last.gradient:.2g}",
-    ]
-    if math.isfinite(search.rate):
-        parts.append(f"{search.rate:.1f} iterations/s")
-    if math.isfinite(search.remaining):
-        parts.append(f"about {duration(search.remaining)} left")
-    return ", ".join(parts)
 
 
 def _draw(run: Run, found: Fit) -> None:

@@ -52,7 +52,9 @@ def show_fit(found: dict[str, Any]) -> None:
     say(
         f"{found['model']} fitted to {trial['name']} ({counts}{censored}) "
         f"by {found['method']}, {found['backend']} backend",
-        f"objective {found['objective']:.3f}   AIC {found['aic']:.3f}   BIC {found['bic']:.3f}   "
+        "no objective: the method computes none"
+        if found["objective"] is None
+        else f"objective {found['objective']:.3f}   AIC {found['aic']:.3f}   BIC {found['bic']:.3f}   "
         f"-2LL with constant {found['minus_two_log_likelihood']:.3f}",
     )
     keys = ("parameter", "estimate", "unit", "se", "rse", "lower", "upper", "shrinkage")
@@ -63,13 +65,14 @@ def show_fit(found: dict[str, Any]) -> None:
 
 def show_partial(found: dict[str, Any] | None) -> None:
     """Where a search that did not end had got to."""
-    if not found or found["objective"] is None:
+    if not found or not found["iterations"]:
         say("It ended before the first iteration: nothing was found.")
         return
-    say(
-        f"The search did not end. Best point of {found['iterations']} iterations: objective {found['objective']:.3f}, "
-        f"largest gradient {found['gradient']:.2g}. These are no estimates: run it again."
-    )
+    at = f"Last point of {found['iterations']} iterations"
+    if found["objective"] is not None:
+        at = f"Best point of {found['iterations']} iterations: objective {found['objective']:.3f}"
+    steep = "" if found["gradient"] is None else f", largest gradient {found['gradient']:.2g}"
+    say(f"The search did not end. {at}{steep}. These are no estimates: go on with `twinjax fit --resume` of this run.")
     show_table(((n, found["theta"][n]) for n in found["estimated"]), ("parameter", "so far"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
@@ -58,9 +59,10 @@ def fit(
         raise ValueError("nothing is estimated: every parameter is fixed")
     clock, history = _Clock(), list[Iteration]()
 
-    def watched(index: int) -> Watch:
+    def watched(stage: int, index: int) -> Watch:
         def watch(count: int, x: np.ndarray, f: float, g: np.ndarray) -> None:
-            step = Iteration(index, count, float(f), float(np.max(np.abs(g))), clock.now)
+            at, steepest = tuple(float(v) for v in x), float(np.max(np.abs(g), initial=0.0))
+            step = Iteration(index, count, float(f), steepest, clock.now, at, stage)
             history.append(step)
             if progress is not None:
                 progress(step)
@@ -68,7 +70,7 @@ def fit(
         return watch
 
     engine, found, ends = None, None, tuple[float, ...]()
-    for step in method.steps:
+    for stage, step in enumerate(method.steps):
         objective = step.objective if isinstance(step, AbstractAlgorithm) else step
         assert isinstance(objective, AbstractObjective)
         if engine is None:
@@ -79,7 +81,7 @@ def fit(
         clock.lap("compile")
         if isinstance(step, AbstractAlgorithm):
             last = None if found is None else found.uncertainty
-            found = step.estimate(Task(engine, x, eta, seed, watched(0), last, covariance))
+            found = step.estimate(Task(engine, x, eta, seed, watched(stage, 0), last, covariance))
             ends = (float(np.sum(found.by_subject)),)
             clock.lap("search")
         else:
@@ -87,7 +89,7 @@ def fit(
             engine.check(x)
             clock.lap("compile")
             points = scatter(x, spread, starts if found is None else 1, seed)
-            found, ends = _minimised(engine, points, optimiser or BFGS(), watched, covariance, clock)
+            found, ends = _minimised(engine, points, optimiser or BFGS(), partial(watched, stage), covariance, clock)
     assert engine is not None
     assert found is not None
     theta = engine.predictor.transform.unpack(jnp.asarray(found.x), known.theta)

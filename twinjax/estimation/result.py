@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -28,8 +29,8 @@ from twinjax.solve.problem import RESULTS, AbstractBackend
 
 @dataclasses.dataclass(frozen=True)
 class Iteration:
-    """One step of a search: which start, which step, the objective, the largest |gradient|, seconds since the
-    beginning.
+    """One step of a search: which start, which step, the objective and the largest |gradient| (NaN where the method
+    has none), seconds since the beginning, the unconstrained vector, and which method of a chain.
     """
 
     start: int
@@ -37,6 +38,8 @@ class Iteration:
     objective: float
     gradient: float
     seconds: float
+    x: tuple[float, ...] = ()
+    stage: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,6 +206,19 @@ class Fit:
             "", shown.to_string(), "", self.verdict, times,
         ])  # fmt: skip
 
+    @property
+    def trace(self) -> pd.DataFrame:
+        """How the search went, a row for each iteration: start, stage (of a chain), step, objective, gradient, seconds,
+        and every estimated parameter.
+        """
+        transform, theta = Transform.of(self.population), self.population.theta
+        kept = [h for h in self.history if len(h.x) == len(transform.reported)]
+        columns = ("start", "stage", "step", "objective", "gradient", "seconds")
+        found = pd.DataFrame([[getattr(h, n) for n in columns] for h in kept], columns=list(columns))
+        x = jnp.asarray([h.x for h in kept]).reshape(len(kept), len(transform.reported))
+        values = np.asarray(jax.vmap(lambda x: transform.report(x, theta))(x))
+        return found.assign(**{n: values[:, i] for i, n in enumerate(transform.reported)})
+
     # --------------------------------------------------------------------------------------------------------- use
 
     def individual(self, id: str) -> AbstractModel:
@@ -265,7 +281,7 @@ class Fit:
             gradient=array("gradient"), eta=array("eta").reshape(len(trial), -1), settled=np.asarray(saved["settled"]),
             result=np.asarray(saved["result"], int),
             uncertainty=Uncertainty(array("r"), array("s"), array("report"), array("eigenvalues")),
-            history=tuple(Iteration(**h) for h in saved["history"]), ends=tuple(saved["ends"]),
-            seconds=saved["seconds"],
+            history=tuple(Iteration(**{**h, "x": tuple(h.get("x", ()))}) for h in saved["history"]),
+            ends=tuple(saved["ends"]), seconds=saved["seconds"],
             seed=saved["seed"], priors={},
         )  # fmt: skip

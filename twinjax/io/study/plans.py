@@ -14,7 +14,10 @@ from twinjax.models.base import AbstractModel, input_names, state_names
 from twinjax.naming import suggestion
 from twinjax.population.distributions import AbstractDistribution, Bernoulli, LogNormal, Normal, Uniform
 
-METHODS = ("FOCEI", "FOCE", "FO", "NaivePooled")
+METHODS = (
+    "FOCEI", "FOCE", "FO", "NaivePooled", "Laplace", "Quadrature", "ImportanceSampling", "ImportanceEM", "SAEM", "NUTS",
+    "TwoStage",
+)  # fmt: skip
 BACKENDS = ("automatic", "exact", "diffrax")
 
 
@@ -27,10 +30,18 @@ class DataPlan:
 
 
 @dataclasses.dataclass(frozen=True)
-class FitPlan:
-    """How to calibrate. `method` None is FOCEI where there are random effects, else NaivePooled."""
+class MethodPlan:
+    """A method by name, and its options by the names of its fields, as written."""
 
-    method: str | None
+    name: str
+    options: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class FitPlan:
+    """How to calibrate. `methods`, one after another; none is FOCEI with random effects, NaivePooled without."""
+
+    methods: tuple[MethodPlan, ...]
     fixed: tuple[str, ...]
     estimate: tuple[str, ...]
     starts: int
@@ -39,6 +50,11 @@ class FitPlan:
     priors: dict[str, AbstractDistribution]
     backend: str
     covariance: bool
+
+    @property
+    def method(self) -> str | None:
+        """The names of the methods; None for the automatic choice."""
+        return ", then ".join(m.name for m in self.methods) or None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +89,7 @@ def read_fit(table: Table) -> FitPlan:
     """Method, what is estimated, starts, priors."""
     priors = table.table("priors")
     plan = FitPlan(
-        method=table.text("method", None, METHODS),
+        methods=_methods(table),
         fixed=table.texts("fixed"),
         estimate=table.texts("estimate"),
         starts=table.whole("starts", 1, least=1),
@@ -85,6 +101,32 @@ def read_fit(table: Table) -> FitPlan:
     )
     table.done()
     return plan
+
+
+_METHOD = "a name in quotes, a list of them, or a table with options, such as { SAEM = { chains = 4 } }"
+
+
+def _methods(table: Table) -> tuple[MethodPlan, ...]:
+    """Method or chain of methods, with options beside the name or in a table of the method's, such as [fit.saem]."""
+    known = {n.casefold(): n for n in METHODS}
+    options = {known[k.casefold()]: table.table(k).values for k in list(table.values) if k.casefold() in known}
+    table.asked += [k.casefold() for k in METHODS]
+    said = table.any("method", (str, list, dict), _METHOD, [])
+    found: list[MethodPlan] = []
+    for one in said if isinstance(said, list) else [said]:
+        named = {one: {}} if isinstance(one, str) else one
+        if not isinstance(named, dict):
+            table.problem("method", f"holds {one!r}; write {_METHOD}")
+            continue
+        for name, own in named.items():
+            if name.casefold() not in known:
+                table.problem("method", f"there is no {name!r}{suggestion(name, METHODS)}")
+            elif not isinstance(own, dict):
+                table.problem("method", f"{name} = {own!r}; write its options as a table, such as {{ {name} = {{}} }}")
+            else:
+                full = known[name.casefold()]
+                found.append(MethodPlan(full, {**options.get(full, {}), **own}))
+    return tuple(found)
 
 
 _DISTRIBUTIONS: dict[str, tuple[type[AbstractDistribution], str]] = {
