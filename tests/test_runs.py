@@ -123,7 +123,14 @@ def test_a_search_that_is_watched():
     search = Search(read_study("theophylline").population(), changed=lambda s: seen.append(s.best[0]))
     goal = np.linspace(0.1, 0.7, 7)
 
-    def objective(x):
+    class Objective:
+        def __call__(self, x):
+            return value(x)
+
+        def curvature(self, x):
+            return None
+
+    def value(x):
         return float(np.sum((x - goal) ** 2 * np.arange(1, 8))), 2 * (x - goal) * np.arange(1, 8)
 
     def watch(count, x, f, g):
@@ -133,7 +140,7 @@ def test_a_search_that_is_watched():
 
     assert search.searching
     assert math.isnan(search.rate)
-    end = search.optimiser.minimise(objective, np.zeros(7), watch)
+    end = search.optimiser.minimise(Objective(), np.zeros(7), watch)
     np.testing.assert_allclose(end, goal, atol=1e-3)
     assert not search.searching
     assert seen == sorted(seen, reverse=True)

@@ -71,6 +71,10 @@ class Weighted:
         """Not offered: weights change from one search to the next."""
         raise ValueError("Vmapped compiles its objective anew for every search; use BFGS() here")
 
+    def curvature(self, x: np.ndarray, /) -> np.ndarray | None:
+        """None: it is searched in round coordinates."""
+        return None
+
     def restart(self) -> None:
         """Back to those random effects."""
         self.engine.eta = self.begin
@@ -96,6 +100,10 @@ class Moved:
     def traced(self) -> Callable[[Any], tuple[Any, Any]]:
         """Not offered."""
         return self.inner.traced
+
+    def curvature(self, u: np.ndarray, /) -> np.ndarray | None:
+        """None: these coordinates are round."""
+        return None
 
     def restart(self) -> None:
         """As the inner one."""
