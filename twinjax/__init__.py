@@ -35,7 +35,10 @@ _HOMES = {
     "twinjax.population.occasions": ("Occasions",),
     "twinjax.population.variability": ("BoxCoxScale", "LogScale", "LogitScale", "NaturalScale"),
     "twinjax.population.effects": ("Allometry", "Categorical", "Exponential", "Linear", "Maturation", "Power"),
-    "twinjax.population.distributions": ("Bernoulli", "LogNormal", "Normal", "Uniform"),
+    "twinjax.population.distributions": (
+        "Bernoulli", "Beta", "Gamma", "HalfCauchy", "HalfNormal", "InverseGamma", "LogNormal", "Normal",
+        "TruncatedNormal", "Uniform",
+    ),
     "twinjax.population.cohort": ("Cohort", "cohort", "subjects"),
     "twinjax.solve.problem": ("Problem", "Solution"),
     "twinjax.solve.exact": ("Exact",),
@@ -56,6 +59,7 @@ _HOMES = {
     "twinjax.estimation.evidence.resampling": ("Case", "Parametric"),
     "twinjax.estimation.evidence.shrinkage": ("shrinkage",),
     "twinjax.estimation.evidence.sir": ("sir",),
+    "twinjax.estimation.methods.bayes": ("NUTS",),
     "twinjax.estimation.methods.conditional": ("FOCE", "FOCEI"),
     "twinjax.estimation.methods.first_order": ("FO",),
     "twinjax.estimation.methods.pooled": ("NaivePooled",),
@@ -95,6 +99,7 @@ if TYPE_CHECKING:
     from twinjax.estimation.evidence.shrinkage import shrinkage
     from twinjax.estimation.evidence.sir import sir
     from twinjax.estimation.fit import fit
+    from twinjax.estimation.methods.bayes import NUTS
     from twinjax.estimation.methods.conditional import FOCE, FOCEI
     from twinjax.estimation.methods.first_order import FO
     from twinjax.estimation.methods.pooled import NaivePooled
@@ -111,7 +116,18 @@ if TYPE_CHECKING:
         Proportional,
     )
     from twinjax.population.cohort import Cohort, cohort, subjects
-    from twinjax.population.distributions import Bernoulli, LogNormal, Normal, Uniform
+    from twinjax.population.distributions import (
+        Bernoulli,
+        Beta,
+        Gamma,
+        HalfCauchy,
+        HalfNormal,
+        InverseGamma,
+        LogNormal,
+        Normal,
+        TruncatedNormal,
+        Uniform,
+    )
     from twinjax.population.effects import Allometry, Categorical, Exponential, Linear, Maturation, Power
     from twinjax.population.occasions import Occasions
     from twinjax.population.population import Population

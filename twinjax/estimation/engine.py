@@ -13,6 +13,7 @@ import numpy as np
 from twinjax.estimation.likelihood import observations
 from twinjax.estimation.methods.base import AbstractObjective, Evaluation
 from twinjax.estimation.prediction import Design, Predictor
+from twinjax.estimation.priors import supported
 from twinjax.estimation.transform import Transform
 from twinjax.naming import resolve
 from twinjax.population.cohort import covariate_table, subjects
@@ -54,9 +55,7 @@ class Engine:
         backend = choose(problem, backend)
         design = Design(problem, observed, covariate_table(population, trial))
         named = {resolve(n, population.theta): d for n, d in priors.items()}
-        for name in named:
-            if name not in transform.reported:
-                raise ValueError(f"there is a prior on {name}, which is not estimated")
+        supported(named, transform)
         return Engine(method, Predictor.of(population, transform, backend, design), design, named, trial.ids)
 
     def by(self, objective: AbstractObjective) -> Engine:

@@ -177,6 +177,11 @@ class Fit:
         return tuple(found)
 
     @property
+    def _remarks(self) -> tuple[str, ...]:
+        said = self.evidence.remarks if isinstance(self.evidence, AbstractEvidence) else ""
+        return (said,) if said else ()
+
+    @property
     def _judged(self) -> bool:
         """Whether the evidence says if the method converged, as there is no gradient."""
         return isinstance(self.evidence, AbstractEvidence) and bool(np.all(np.isnan(self.gradient)))
@@ -203,7 +208,7 @@ class Fit:
             "no objective: the method computes none" if math.isnan(self.objective) else
             f"objective {self.objective:.3f}   AIC {self.aic:.3f}   BIC {self.bic:.3f}   "
             f"-2LL with constant {self.minus_two_log_likelihood:.3f}",
-            "", shown.to_string(), "", self.verdict, times,
+            "", shown.to_string(), *self._remarks, "", self.verdict, times,
         ])  # fmt: skip
 
     @property

@@ -94,6 +94,37 @@ class Transform(eqx.Module):
         values = self.unpack(x, theta)
         return jnp.stack([values[n] for n in self.reported])
 
+    def log_jacobian(self, x: Any) -> Any:
+        """Logarithm of the determinant of the derivative of the reported values in the vector."""
+        found = jnp.zeros(())
+        for i, b in enumerate(self.bounds):
+            found = found + _log_slope(x[i], b)
+        at = len(self.names)
+        for block in self.blocks:
+            k = len(block)
+            lower = at + k
+            for i in range(k):
+                # from the Cholesky factor to the covariance and on to deviations and correlations; a row of the
+                # factor has the length of its deviation
+                row = jnp.concatenate([x[lower : lower + i], jnp.exp(x[at + i])[None]])
+                found = found + (k - i + 1) * x[at + i] - 0.5 * k * jnp.log(jnp.sum(row * row))
+                lower += i
+            at = lower
+        return found
+
+    def log_correlations(self, x: Any) -> tuple[Any, ...]:
+        """Logarithm of the determinant of the correlation matrix of every block of Omega."""
+        found, at = [], len(self.names)
+        for block in self.blocks:
+            lower, own = at + len(block), jnp.zeros(())
+            for i in range(len(block)):
+                row = jnp.concatenate([x[lower : lower + i], jnp.exp(x[at + i])[None]])
+                own = own + 2.0 * x[at + i] - jnp.log(jnp.sum(row * row))
+                lower += i
+            at = lower
+            found.append(own)
+        return tuple(found)
+
 
 def _correlation(theta: Any, a: str, b: str) -> Any:
     if a == b:
@@ -120,6 +151,17 @@ def _in(x: Any, b: Bounds) -> Any:
     if math.isinf(b.lower):
         return b.upper - jnp.exp(-x)
     return b.lower + (b.upper - b.lower) / (1.0 + jnp.exp(-x))
+
+
+def _log_slope(x: Any, b: Bounds) -> Any:
+    """Logarithm of the derivative of `_in`."""
+    if math.isinf(b.lower) and math.isinf(b.upper):
+        return jnp.zeros(())
+    if math.isinf(b.upper):
+        return x
+    if math.isinf(b.lower):
+        return -x
+    return math.log(b.upper - b.lower) - jnp.logaddexp(0.0, x) - jnp.logaddexp(0.0, -x)
 
 
 def scatter(center: Any, spread: float, count: int, seed: int) -> np.ndarray:

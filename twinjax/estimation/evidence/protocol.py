@@ -22,3 +22,8 @@ class AbstractEvidence(abc.ABC):
     def intervals(self) -> dict[str, tuple[float, float]]:
         """95 % intervals by parameter, where it has better ones than those from the standard errors."""
         return {}
+
+    @property
+    def remarks(self) -> str:
+        """What a printed fit adds below its table; empty for none."""
+        return ""

@@ -12,7 +12,19 @@ from twinjax.dosing import Regimen
 from twinjax.io.study.tables import Table
 from twinjax.models.base import AbstractModel, input_names, state_names
 from twinjax.naming import suggestion
-from twinjax.population.distributions import AbstractDistribution, Bernoulli, LogNormal, Normal, Uniform
+from twinjax.population.distributions import (
+    AbstractDistribution,
+    Bernoulli,
+    Beta,
+    Gamma,
+    HalfCauchy,
+    HalfNormal,
+    InverseGamma,
+    LogNormal,
+    Normal,
+    TruncatedNormal,
+    Uniform,
+)
 
 METHODS = (
     "FOCEI", "FOCE", "FO", "NaivePooled", "Laplace", "Quadrature", "ImportanceSampling", "ImportanceEM", "SAEM", "NUTS",
@@ -133,6 +145,12 @@ _DISTRIBUTIONS: dict[str, tuple[type[AbstractDistribution], str]] = {
     "lognormal": (LogNormal, "[median, sd of the logarithm]"),
     "normal": (Normal, "[mean, sd]"),
     "uniform": (Uniform, "[lower, upper]"),
+    "halfnormal": (HalfNormal, "a standard deviation"),
+    "halfcauchy": (HalfCauchy, "a scale"),
+    "truncatednormal": (TruncatedNormal, "[mean, sd, lower, upper]"),
+    "gamma": (Gamma, "[shape, rate]"),
+    "inversegamma": (InverseGamma, "[shape, scale]"),
+    "beta": (Beta, "[a, b]"),
     "bernoulli": (Bernoulli, "a probability"),
 }
 
