@@ -37,7 +37,7 @@ def supported(priors: Mapping[str, AbstractDistribution], transform: Transform) 
             raise ValueError(
                 f"the prior on {name}, {type(prior).__name__}, is zero outside {support.lower:g} to {support.upper:g}, "
                 f"and {name} is estimated between {own.lower:g} and {own.upper:g}: give one that is positive there, or "
-                "bound the parameter"
+                "narrow Population(bounds=...)"
             )
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from twinjax.estimation.evidence.posterior import Posterior
-from twinjax.estimation.evidence.uncertainty import Uncertainty
+from twinjax.estimation.evidence.uncertainty import Uncertainty, reported
 from twinjax.estimation.methods.algorithm import AbstractAlgorithm, Estimate, Task
 from twinjax.estimation.methods.base import AbstractObjective
 from twinjax.estimation.methods.pooled import NaivePooled
@@ -161,7 +161,7 @@ def _data(density: PosteriorDensity, x: Any, eta: Any) -> tuple[Any, Any]:
 def _uncertainty(density: PosteriorDensity, x: np.ndarray, draws: np.ndarray) -> Uncertainty:
     """The covariance of the draws, as the second derivative that a normal posterior would have."""
     free, predictor = len(x), density.predictor
-    report = np.asarray(jax.jacfwd(lambda v: predictor.transform.report(v, predictor.population.theta))(jnp.asarray(x)))
+    report = np.asarray(reported(predictor.transform, predictor.population.theta, jnp.asarray(x))[1])
     covariance = np.atleast_2d(np.cov(draws.reshape(-1, free), rowvar=False))
     unknown = np.full((free, free), np.nan)
     sd = np.sqrt(np.diag(covariance))
