@@ -60,6 +60,7 @@ _HOMES = {
     "twinjax.estimation.evidence.shrinkage": ("shrinkage",),
     "twinjax.estimation.evidence.sir": ("sir",),
     "twinjax.estimation.methods.bayes": ("NUTS",),
+    "twinjax.estimation.search.covariates": ("search_covariates",),
     "twinjax.estimation.methods.conditional": ("FOCE", "FOCEI"),
     "twinjax.estimation.methods.first_order": ("FO",),
     "twinjax.estimation.methods.pooled": ("NaivePooled",),
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
     from twinjax.estimation.methods.pooled import NaivePooled
     from twinjax.estimation.optimisers import BFGS, Optax, Vmapped
     from twinjax.estimation.result import Fit
+    from twinjax.estimation.search.covariates import search_covariates
     from twinjax.io.nonmem import read_nonmem
     from twinjax.observation import (
         Additive,

@@ -153,7 +153,7 @@ class Fit:
         """What stands against the estimates, in words; empty if nothing."""
         found = list(self.evidence.doubts) if isinstance(self.evidence, AbstractEvidence) else []
         steepest = int(np.argmax(np.abs(self.gradient)))
-        if not self._judged and not abs(self.gradient[steepest]) <= 0.05:
+        if not self._judged and not (abs(self.gradient[steepest]) <= 0.05 or self.left_to_fall <= 1e-3):
             found.append(
                 f"Not converged: the gradient in {self.estimated[steepest]} is still {self.gradient[steepest]:.2g}."
             )
@@ -180,6 +180,15 @@ class Fit:
     def _remarks(self) -> tuple[str, ...]:
         said = self.evidence.remarks if isinstance(self.evidence, AbstractEvidence) else ""
         return (said,) if said else ()
+
+    @property
+    def left_to_fall(self) -> float:
+        """How far the objective would fall to its minimum, were it quadratic with R: g' R^-1 g / 4. Unlike the
+        gradient it does not depend on parameters' scales. NaN where R is not positive definite.
+        """
+        if not self.uncertainty.known:
+            return math.nan
+        return 0.25 * float(self.gradient @ np.linalg.solve(self.uncertainty.r, self.gradient))
 
     @property
     def _judged(self) -> bool:

@@ -179,6 +179,28 @@ class Population(eqx.Module):
         arrays = {n: jnp.asarray(v, float) for n, v in theta.items()}  # a Python number would be compiled in
         return eqx.tree_at(lambda p: p.theta, self, bind(self.theta, arrays))
 
+    def with_effects(self, covariates: Mapping[str, Iterable[AbstractEffect]]) -> Population:
+        """The same population with these covariate effects too, by parameter; their coefficients at the start.
+
+        **Raises** `ValueError` for a parameter that is not there, and one that has an effect of that covariate already.
+        """
+        effects, theta, bounds, held = dict(self.effects), dict(self.theta), dict(self.bounds), set(self.fixed)
+        for name, given in covariates.items():
+            full = resolve(name, names(self.model) if self.write_out is None else ())
+            for effect in given:
+                for suffix, value in effect.coefficients().items():
+                    own = ".".join(x for x in (full, effect.covariate, suffix) if x)
+                    if own in theta:
+                        raise ValueError(f"{full} has an effect of {effect.covariate} already ({own})")
+                    theta[own], bounds[own] = jnp.asarray(value, float), _REAL
+                    held |= {own} if effect.fixed else set()
+                effects[full] = (*effects.get(full, ()), effect)
+        new = object.__new__(Population)
+        changed = {"effects": effects, "theta": theta, "bounds": tuple(bounds.items()), "fixed": frozenset(held)}
+        for f in dataclasses.fields(self):
+            object.__setattr__(new, f.name, changed.get(f.name, getattr(self, f.name)))
+        return new
+
     def individual(self, theta: Theta, eta: Any, covariates: Mapping[str, Any]) -> AbstractModel:
         """One person's model: `eta` `(etas,)`, covariates by name."""
         if self.write_out is not None:

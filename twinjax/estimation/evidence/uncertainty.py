@@ -66,13 +66,7 @@ class Uncertainty(eqx.Module):
 def uncertainty(engine: Any, x: np.ndarray, evaluation: Any) -> Uncertainty:
     """R by central differences of the exact gradient, S from the subjects' gradients."""
     free = len(x)
-    hessian = np.zeros((free, free))
-    for k in range(free):
-        step = np.zeros(free)
-        step[k] = _STEP
-        hessian[k] = (engine(x + step)[1] - engine(x - step)[1]) / (2 * _STEP)
-    engine(x)
-    r = 0.25 * (hessian + hessian.T)
+    r = 0.5 * hessian(engine, x)
     half = 0.5 * np.asarray(evaluation.gradient)
     predictor = engine.predictor
     report = np.asarray(reported(predictor.transform, predictor.population.theta, jnp.asarray(x))[1])
@@ -82,6 +76,17 @@ def uncertainty(engine: Any, x: np.ndarray, evaluation: Any) -> Uncertainty:
         sd = np.sqrt(np.diag(covariance))
         eigenvalues = np.linalg.eigvalsh(covariance / sd[:, None] / sd[None, :])
     return Uncertainty(r, half.T @ half, report, eigenvalues)
+
+
+def hessian(engine: Any, x: np.ndarray) -> np.ndarray:
+    """Second derivatives `(free, free)` of the objective by central differences of its gradient."""
+    found = np.zeros((len(x), len(x)))
+    for k in range(len(x)):
+        step = np.zeros(len(x))
+        step[k] = _STEP
+        found[k] = (engine(x + step)[1] - engine(x - step)[1]) / (2 * _STEP)
+    engine(x)
+    return 0.5 * (found + found.T)
 
 
 @compiled

@@ -1,0 +1,1 @@
+"""Searches beyond one fit: covariates, and designs of trials to come."""
