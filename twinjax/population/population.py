@@ -42,8 +42,8 @@ class Population(eqx.Module):
         `covariates`: name -> effect or list of effects. `residual`: output name -> `AbstractResidual`. `bounds`: name
         -> (lower, upper) of an estimated parameter, inside those that it has anyway (positive, or as the model
         declares); either may be infinite. `individual`: the general form instead of the tables, ``individual(theta,
-        eta, covariates) -> model`` with thetas named and started by `thetas`, and etas named by `variability` (and
-        `occasions`: ``cl.occasion`` is that of the occasion).
+        eta, covariates) -> model`` with thetas named and started by `thetas`, etas named by `variability` (and
+        `occasions`: ``cl.occasion`` is that of the occasion), and the covariates that it reads named by `reads`.
     **Raises** `ValueError` for a name that is not there (with the nearest), a variability that is zero or negative
     (leave it out instead), a correlation outside (-1, 1) or of a parameter without variability, a parameter that is
     not finite.
@@ -58,6 +58,7 @@ class Population(eqx.Module):
     blocks: tuple[tuple[str, ...], ...] = eqx.field(static=True)
     fixed: frozenset[str] = eqx.field(static=True)
     write_out: Individual | None = eqx.field(static=True)
+    reads: tuple[str, ...] = eqx.field(static=True)
     bounds: tuple[tuple[str, Bounds], ...] = eqx.field(static=True)
 
     def __init__(
@@ -74,11 +75,14 @@ class Population(eqx.Module):
         bounds: Mapping[str, tuple[float, float]] | None = None,
         thetas: Mapping[str, float] | None = None,
         individual: Individual | None = None,
+        reads: Iterable[str] = (),
     ) -> None:
         """See the class."""
-        self.model, self.write_out = model, individual
+        self.model, self.write_out, self.reads = model, individual, tuple(reads)
         if (individual is None) != (thetas is None):
             raise ValueError("individual and thetas go together: give both for the general form, or neither")
+        if self.reads and individual is None:
+            raise ValueError("reads names the covariates of `individual`; without it, effects in covariates read them")
         base = {n: jnp.asarray(v, float) for n, v in (leaves(model) if thetas is None else thetas).items()}
         limits = {n: b for n, (_, b) in declared(model).items()} if thetas is None else dict.fromkeys(base, _REAL)
         held = _with_defaults(model) if thetas is None else set()
@@ -170,8 +174,8 @@ class Population(eqx.Module):
 
     @property
     def covariate_names(self) -> tuple[str, ...]:
-        """Covariates that the effects and the occasions read."""
-        read = [e.covariate for effects in self.effects.values() for e in effects]
+        """Covariates that the effects, the general form and the occasions read."""
+        read = [*self.reads, *(e.covariate for effects in self.effects.values() for e in effects)]
         return tuple(dict.fromkeys(read if self.occasions is None else [*read, self.occasions.covariate]))
 
     def with_theta(self, theta: Theta) -> Population:
