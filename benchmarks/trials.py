@@ -65,6 +65,10 @@ class ViralDecline(AbstractModel):
     def output(self, t, y, u):
         return self.Output(jnp.log(y.fast + y.slow) / np.log(10.0))
 
+    @classmethod
+    def typical(cls):
+        return cls(lp1=12.0, l1=0.33, lp2=7.0, l2=0.015)
+
 
 def hiv(data: Path, last: float | None, limit: float | None) -> Case:
     """Up to a day, and with values at or below the limit taken as such (M3), or as they stand."""
@@ -78,7 +82,7 @@ def hiv(data: Path, last: float | None, limit: float | None) -> Case:
         d["CENS"] = d.DV.le(limit).astype(int)
         d["DV"] = d.DV.clip(lower=limit)
     population = tj.Population(
-        ViralDecline(lp1=12.0, l1=0.33, lp2=7.0, l2=0.015),
+        ViralDecline.typical(),
         variability={"lp1": tj.NaturalScale(1.2), "l1": 0.3, "lp2": tj.NaturalScale(1.2), "l2": 0.3}, residual=tj.Additive(0.33),
     )  # fmt: skip
     reference = {"R nlme, days to 60, no censoring, 2 log L": -2 * -190.49564, "R nlme, all days": -2 * -400.06}
@@ -248,6 +252,12 @@ class Mavoglurant(AbstractModel):
     def output(self, t, y, u):
         return self.Output(y.venous / self._volume(5.62, 1.040) / 0.61)
 
+    @classmethod
+    def typical(cls):
+        return cls(
+            clint=np.exp(7.6), kbr=np.exp(1.1), kmu=np.exp(0.3), kad=np.exp(2.0), kbo=np.exp(0.03), krb=np.exp(0.3)
+        )
+
 
 def mavoglurant(data: Path) -> Case:
     """Infusions of ten minutes to an hour; first occasions only, as the clock restarts at the second."""
@@ -277,7 +287,7 @@ def mavoglurant(data: Path) -> Case:
         )
 
     population = tj.Population(
-        Mavoglurant(**start), thetas=start, individual=individual, reads=("weight",), bounds={n: (0.0, np.inf) for n in start},
+        model, thetas=start, individual=individual, reads=("weight",), bounds={n: (0.0, np.inf) for n in start},
         variability={"clint": 0.7}, residual=tj.LogNormalError(0.5),
     )  # fmt: skip
     return population, trial, {}, {
@@ -348,7 +358,7 @@ def warfarin_lag(data: Path) -> Case:
 
 
 CASES: dict[str, Callable[[Path], Case]] = {
-    "hiv to day 60": lambda d: hiv(d, 60.0, None), "hiv, M3": lambda d: hiv(d, None, 2.0), "hiv": lambda d: hiv(d, None, None),
+    "hiv to day 60": lambda d: hiv(d, 60.0, None), "hiv M3": lambda d: hiv(d, None, 2.0), "hiv": lambda d: hiv(d, None, None),
     "schnider": schnider, "phenobarbital": phenobarbital, "warfarin lag": warfarin_lag, "nimotuzumab": nimotuzumab,
     "mavoglurant": mavoglurant, "eleveld": eleveld,
 }  # fmt: skip
