@@ -270,14 +270,8 @@ def mavoglurant(data: Path) -> Case:
         covariates={"weight": "WT"},
         name="mavoglurant",
     )
-    start = {
-        "clint": np.exp(7.6),
-        "kbr": np.exp(1.1),
-        "kmu": np.exp(0.3),
-        "kad": np.exp(2.0),
-        "kbo": np.exp(0.03),
-        "krb": np.exp(0.3),
-    }
+    model = Mavoglurant.typical()
+    start = {n: float(getattr(model, n)) for n in ("clint", "kbr", "kmu", "kad", "kbo", "krb")}
 
     def individual(theta, eta, c):
         return Mavoglurant(
