@@ -1,11 +1,14 @@
 """The command line: every command, JSON that parses, errors that a person can act on."""
 
+import base64
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
@@ -72,7 +75,8 @@ def test_what_the_run_holds(fitted):
         "plots",
         *tables,
     }
-    pictures = {"goodness_of_fit.png", "individual_fits.png", "convergence.png", "etas.png", "vpc.png"}
+    names = ("goodness_of_fit", "individual_fits", "convergence", "etas", "vpc", "pcvpc", "npde", "npc", "objectives")
+    pictures = {f"{n}.png" for n in names}
     assert {f.name for f in (folder / "plots").iterdir()} == pictures
     assert all((folder / "plots" / p).read_bytes().startswith(b"\x89PNG") for p in pictures)
     run = Run.open(folder)
@@ -126,6 +130,73 @@ def test_report(fitted, cli):
     assert "objective 116.803" in text
     assert "Converged" in text
     assert "plasma.additive" in text
+
+
+class Addresses(HTMLParser):
+    """Every address that a page refers to, and its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.pictures, self.text = [], 0, ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        assert tag not in ("script", "link", "iframe", "object", "embed", "base")
+        self.pictures += tag == "img"
+        self.found += [v for k, v in attrs if k in ("src", "href", "srcset", "data", "action", "poster", "background")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_a_page_that_needs_no_network(fitted, cli, tmp_path):
+    folder, done = fitted
+    page = tmp_path / "page.html"
+    told = json.loads(cli("report", folder, "--out", page, "--json").stdout)
+    assert told["report"] == str(page)
+    text = page.read_text(encoding="utf-8")
+    addresses = Addresses(text)
+    assert addresses.pictures == 9
+    anchors = {a for a in addresses.found if a.startswith("#")}
+    assert all(a.startswith("data:image/") for a in addresses.found if a not in anchors)
+    assert all(f'id="{a[1:]}"' in text for a in anchors)
+    style = text[text.index("<style>") : text.index("</style>")]
+    assert "url(" not in style
+    assert "@import" not in style
+    # an SVG of its own refers to nothing outside either, but for the names of its formats
+    for svg in re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", text):
+        inner = base64.b64decode(svg).decode()
+        assert not re.search(r"(?:href|src)=.(?!#)", inner)
+        assert "url(http" not in inner
+    found = json.loads(done.stdout)
+    for said in ("objective", "116.803", "Converged: largest gradient", "central' =  ka depot - cl/v central",
+                 "eliminated = self.cl * y.central / self.v", "mg/L", "SHA-256", "theophylline.csv", "jaxlib"):  # fmt: skip
+        assert said in addresses.text, said
+    estimates = pd.DataFrame(found["table"]).set_index("parameter")
+    for value in estimates[["estimate", "se", "rse", "lower", "upper"]].to_numpy().ravel():
+        assert f"{value:.4g}" in addresses.text
+    assert "Not drawn" not in addresses.text
+    assert "holds no fit that ended" in cli("compare", folder, _cohort(folder, cli, tmp_path), code=2).stderr
+
+
+def _cohort(folder, cli, tmp_path):
+    cli("cohort", folder, "--patients", 3, "--no-plots", "--out", tmp_path / "people")
+    return tmp_path / "people"
+
+
+def test_runs_side_by_side(fitted, cli, tmp_path):
+    folder, _ = fitted
+    cli("fit", "theophylline", "--method", "NaivePooled", "--no-plots", "--out", tmp_path / "pooled")
+    told = json.loads(cli("compare", folder, tmp_path / "pooled", "--json").stdout)
+    base, pooled = (Run.open(f).results for f in (folder, tmp_path / "pooled"))
+    assert told["runs"]["pooled"]["change"] == pytest.approx(pooled["objective"] - base["objective"])
+    assert told["runs"]["theo"]["method"] == "FOCEI"
+    assert told["estimates"]["theo"]["cl"]["estimate"] == pytest.approx(base["theta"]["cl"])
+    assert any("FOCEI, NaivePooled approximate" in n for n in told["notes"])
+    text = cli("compare", folder, tmp_path / "pooled").stdout
+    assert "change of objective" in text
+    assert "Note: FOCEI, NaivePooled" in text
+    assert "at least two fits" in cli("compare", folder, code=2).stderr
 
 
 def test_cohort_of_a_fit(fitted, cli, tmp_path):
@@ -439,7 +510,7 @@ def test_debug_shows_where(cli):
 
 def test_help_and_version(cli):
     assert cli("--version").stdout.startswith("twinjax 0.")
-    for command in ("validate", "fit", "simulate", "cohort", "report", "models"):
+    for command in ("validate", "fit", "simulate", "cohort", "report", "compare", "models"):
         assert f"twinjax {command} " in cli(command, "--help").stdout
 
 

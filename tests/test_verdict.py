@@ -119,10 +119,11 @@ def test_other_optima():
 
 def test_gradients_and_failures_deny_convergence():
     steep = np.zeros(9)
-    steep[1] = -0.2
+    steep[1] = -2.0  # with R = 100, the minimum is 0.01 lower
     found = fitted(gradient=steep)
+    assert found.left_to_fall == pytest.approx(0.01)
     assert not found.converged
-    assert found.verdict.startswith("Not converged: the gradient in cl is still -0.2.")
+    assert found.verdict.startswith("Not converged: the gradient in cl is still -2.")
     assert not fitted(settled=np.arange(12) > 0).converged
 
 

@@ -66,6 +66,7 @@ _HOMES = {
     "twinjax.estimation.methods.pooled": ("NaivePooled",),
     "twinjax.estimation.optimisers": ("BFGS", "Optax", "Vmapped"),
     "twinjax.io.nonmem": ("read_nonmem",),
+    "twinjax.reports.page": ("report",),
 }  # fmt: skip
 _WHERE = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -135,6 +136,7 @@ if TYPE_CHECKING:
     from twinjax.population.population import Population
     from twinjax.population.subject import Subject, TrialData
     from twinjax.population.variability import BoxCoxScale, LogitScale, LogScale, NaturalScale
+    from twinjax.reports.page import report
     from twinjax.solve.diffrax import Diffrax
     from twinjax.solve.exact import Exact
     from twinjax.solve.fused import Fused

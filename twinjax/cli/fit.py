@@ -150,22 +150,13 @@ def _watched(study: Study, population: Population, trial: Any, search: Search) -
 
 def _draw(run: Run, found: Fit) -> None:
     """The usual pictures. One that cannot be drawn is left out, and the log says why."""
-    import twinjax.plots as plots
-    from twinjax.estimation.diagnosis.predictive_check import predictive_check
+    from twinjax.reports.pictures import pictures
 
-    pictures = {
-        "goodness_of_fit": lambda: plots.goodness_of_fit(found),
-        "individual_fits": lambda: plots.individual_fits(found),
-        "convergence": lambda: plots.convergence(found),
-    }
-    if found.population.etas:
-        pictures["etas"] = lambda: plots.etas(found)
-        pictures["vpc"] = lambda: plots.vpc(predictive_check(found, replicates=200, seed=found.seed))
-    for name, draw in pictures.items():
+    for picture in pictures(found, replicates=200, seed=found.seed):
         try:
-            run.save_plot(name, draw())
+            run.save_plot(picture.name, picture.draw())
         except (ValueError, RuntimeError, TypeError, ArithmeticError, LookupError) as error:
-            run.log(f"no picture {name}: {type(error).__name__}: {error}")
+            run.log(f"no picture {picture.name}: {type(error).__name__}: {error}")
 
 
 def _say_interrupted(run: Run, json: bool) -> None:

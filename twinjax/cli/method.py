@@ -10,7 +10,9 @@ from twinjax.naming import suggestion
 
 if TYPE_CHECKING:
     from twinjax.estimation.methods.base import AbstractMethod
+    from twinjax.estimation.result import Fit
     from twinjax.io.study.plans import FitPlan
+    from twinjax.runs import Run
 
 
 def method_of(plan: FitPlan) -> AbstractMethod | None:
@@ -24,6 +26,26 @@ def method_of(plan: FitPlan) -> AbstractMethod | None:
         assert found is not None
         found = found.then(following)
     return found
+
+
+def fit_of(run: Run) -> Fit:
+    """The fit that a run holds, read again with its study; priors from there, the method's own evidence left out.
+
+    **Raises** `ValueError` for a run that is no fit or did not end.
+    """
+    import twinjax
+    from twinjax.estimation.result import Fit
+    from twinjax.runs import RESULTS
+
+    found = run.results
+    if run.manifest["kind"] != "fit" or found is None:
+        raise ValueError(f"{run.folder} holds no fit that ended (its {run.manifest['kind']} is {run.status})")
+    study = run.study()
+    trial, population = study.trial(), study.population()
+    method = method_of(study.fit) or (twinjax.FOCEI() if population.etas else twinjax.NaivePooled())
+    backend = getattr(twinjax, found["backend"], twinjax.Exact)()
+    fit = Fit.load(run.folder / RESULTS, population, trial, method=method, backend=backend)
+    return dataclasses.replace(fit, priors=study.fit.priors)
 
 
 def named(name: str, options: Mapping[str, Any]) -> AbstractMethod:

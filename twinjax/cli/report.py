@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from twinjax.cli.terminal import Debug, Json, duration, friendly, print_json, say, show_table
+from twinjax.cli.terminal import Debug, Json, duration, friendly, print_json, say, short, show_table, stderr
+
+if TYPE_CHECKING:
+    from twinjax.runs import Run
 
 
 @friendly
 def report(
-    run: Annotated[Path, typer.Argument(help="The folder of a run.")], json: Json = False, debug: Debug = False
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    html: Annotated[
+        bool, typer.Option("--html", help="Write it as a page, RUN/report.html, that opens offline.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Where to write the page instead.")] = None,
+    json: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Show what a run found, how it ended, and what it was made with. An interrupted run shows its best point.
 
-    Example: `twinjax report runs/theophylline-20260101-120000`
+    Examples:
+    - `twinjax report runs/theophylline-20260101-120000`
+    - `twinjax report runs/theophylline-20260101-120000 --html`
     """
     from twinjax.runs import Run
 
     opened = Run.open(run)
+    if html or out is not None:
+        _page(opened, opened.folder / "report.html" if out is None else out, json)
+        return
     changed = opened.changed_inputs()
     if json:
         print_json({
@@ -42,6 +56,22 @@ def report(
     say("", f"{versions}, Python {manifest['python']}; {device['count']} {device['kind']}; seed {manifest['seed']}")
     for line in changed:
         say(f"Note: {line}.")
+
+
+def _page(run: Run, file: Path, json: bool) -> None:
+    """The report of a fit as a page."""
+    from twinjax.cli.cache import keep_compiled
+
+    keep_compiled()
+    from twinjax.cli.method import fit_of
+    from twinjax.reports.page import report as page
+
+    with stderr().status("simulating and drawing"):
+        written = page(fit_of(run), file, run=run)
+    if json:
+        print_json({"report": str(written)})
+    else:
+        say(f"Written to {short(written.resolve())}")
 
 
 def show_fit(found: dict[str, Any]) -> None:

@@ -19,12 +19,13 @@ from twinjax.estimation.evidence.protocol import AbstractEvidence
 from twinjax.estimation.evidence.uncertainty import Uncertainty
 from twinjax.estimation.methods.base import AbstractMethod
 from twinjax.estimation.transform import Transform
-from twinjax.models.base import AbstractModel, parameter_units
+from twinjax.models.base import AbstractModel, parameter_units, zeros
 from twinjax.population.cohort import Cohort, subjects
 from twinjax.population.distributions import AbstractDistribution
 from twinjax.population.population import Population
 from twinjax.population.subject import TrialData
 from twinjax.solve.problem import RESULTS, AbstractBackend
+from twinjax.units import declared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +90,8 @@ class Fit:
         effect.
         """
         se = np.sqrt(np.diag(self.uncertainty.covariance))
-        units = parameter_units(self.population.model)
+        units, outputs = parameter_units(self.population.model), declared(zeros(type(self.population.model).Output))
+        units |= {f"{n}.additive": str(u) for n, (u, _) in outputs.items() if u}
         shrinkage = {f"omega.{n}": s for n, s in self.shrinkage.items()}
         known = self.evidence.intervals if isinstance(self.evidence, AbstractEvidence) else {}
         rows = []
@@ -278,7 +280,7 @@ class Fit:
 
         **Raises** `ValueError` where they do not have the parameters or subjects of the file.
         """
-        saved = json.loads(Path(file).read_text())
+        saved = _numbers(json.loads(Path(file).read_text()))
         if set(saved["theta"]) != set(population.theta):
             raise ValueError(
                 f"{file} holds {', '.join(saved['theta'])}; the population has {', '.join(population.theta)}"
@@ -299,3 +301,14 @@ class Fit:
             ends=tuple(saved["ends"]), seconds=saved["seconds"],
             seed=saved["seed"], priors={},
         )  # fmt: skip
+
+
+def _numbers(saved: dict[str, Any]) -> dict[str, Any]:
+    """A saved fit, its unknown numbers NaN again where the file, as that of a run, has null."""
+
+    def number(value: Any) -> Any:
+        return float("nan") if value is None else value
+
+    history = [{k: number(v) for k, v in h.items()} for h in saved["history"]]
+    ends = [number(e) for e in saved["ends"]]
+    return {**saved, "objective": number(saved["objective"]), "history": history, "ends": ends}
