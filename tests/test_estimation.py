@@ -140,6 +140,24 @@ def test_objective_and_gradient_are_the_same_through_a_fused_kernel(method):
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-6, atol=1e-6 * np.abs(found[1][1]).max())
 
 
+def test_a_lag_moves_doses_in_the_kernel_too(warfarin, monkeypatch):
+    def never(*_):
+        raise AssertionError("a derivative went by another way than a kernel")
+
+    monkeypatch.setattr("twinjax.solve.fused.carry._otherwise", never)
+    lagged = tj.Population(
+        OneCompartmentOral(ka=0.9, cl=0.135, v=7.4, lag=0.4),
+        variability={"ka": 0.5, "lag": 0.3},
+        residual=tj.Combined(additive=0.5, proportional=0.2),
+    )
+    found = []
+    for backend in (tj.Fused(), tj.Exact()):
+        engine = Engine.of(lagged, warfarin, tj.FOCEI(), {}, backend)
+        found.append(engine(np.asarray(engine.predictor.transform.pack(lagged.theta)) + 0.1))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-6)
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-6, atol=1e-6 * np.abs(found[1][1]).max())
+
+
 # ------------------------------------------------------------------------------------------- gradients and curvature
 
 

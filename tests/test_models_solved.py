@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from twinjax.dosing import Regimen
-from twinjax.models import REGISTRY
+from twinjax.models import REGISTRY, OneCompartmentTransit
 from twinjax.models.base import input_names, output_names, state_names
 from twinjax.naming import bind, leaves
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
+from twinjax.solve.fused import Fused
 from twinjax.solve.simulate import choose, pose
 
 TIMES = np.array([0.5, 3.0, 11.0, 24.0, 25.0, 48.0])
@@ -58,3 +59,18 @@ def test_model_keeps_its_laws_when_solved(cls):
         exact = jax.jit(Exact().solve)(problem)
         for (output, a), b in zip(leaves(exact.output).items(), jax.tree.leaves(solution.output), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7, err_msg=output)  # global error of rtol 1e-9 locally
+    kernel = Fused(rtol=RTOL, atol=ATOL)
+    if kernel.refusal(problem) is not None:
+        assert cls is OneCompartmentTransit
+        return
+
+    def outputs(x):
+        found = kernel.solve(pose(bind(model, {name: x}), dosed(model), TIMES))
+        return found.output, found.state, found.result
+
+    (output, state, result), (moved, *_) = jax.jvp(jax.jit(outputs), (jnp.asarray(value),), (jnp.ones(()),))
+    assert result.tolist() == [0]
+    for a, b in zip(jax.tree.leaves((output, state)), jax.tree.leaves((solution.output, solution.state)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)  # global errors of both
+    total = sum(float(jnp.sum(x)) for x in jax.tree.leaves(moved))
+    assert total == pytest.approx(float(slope), rel=1e-5, abs=noise)

@@ -44,7 +44,8 @@ class Fused(AbstractBackend):
     last where the equations are stiff, measured as `Diffrax` does; `max_steps` per patient; `precision`, "f64" or
     "f32" inside the kernel, None for that of the problem; `lanes`, patients side by side on a CPU, None to let the
     size of the model decide. Gradients are exact derivatives of the discrete solution with its steps frozen, to any
-    order.
+    order, in parameters, doses and times; by `Diffrax` where the states and their derivatives in that many directions
+    are more than four kernels carry (some 480, less for second orders).
     """
 
     rtol: float = eqx.field(static=True, default=1e-8)
@@ -151,7 +152,7 @@ class Fused(AbstractBackend):
         method = self.method or (Rodas5P() if type(model).stiff else Tsit5())
         precision = self.precision or {8: "f64", 4: "f32"}[y.dtype.itemsize]
         settings = Settings(
-            structure, True, method, float(self.rtol), float(self.atol), self.max_steps, precision, None
+            structure, True, method, float(self.rtol), float(self.atol), self.max_steps, precision, None, follow=True
         )
         eq = equations(structure, True)
 

@@ -89,11 +89,7 @@ def carry(source: Source, leaves: Sequence[Any], levels: Levels = ()) -> tuple[A
         if source.settings.tracks:
             raise ValueError("tracks have no derivatives; differentiate a solution's samples")
         none = (whole, whole, jnp.zeros((*primals[0].shape[:1], 0), jnp.result_type(float)))
-        # Events that coincide and move apart need a derivative between them, which kernels do not take yet.
-        timed = any(
-            TIME in m for m in _moves(source, primals, {i for level in (*levels, active) for i in level}).values()
-        )
-        if timed or _kernels(source, primals, (*levels, active)) > KERNELS:
+        if _kernels(source, primals, (*levels, active)) > KERNELS:
             moving = [i for i, _ in enumerate(primals) if i in active]
 
             def other(*some: Any) -> Any:

@@ -27,7 +27,10 @@ SMALL = 12
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What a kernel integrates and how: `structure` of the model, whose leaves are scalars."""
+    """What a kernel integrates and how: `structure` of the model, whose leaves are scalars.
+
+    `follow` says whether derivatives move samples with the events before them.
+    """
 
     structure: Any
     states_too: bool
@@ -38,6 +41,7 @@ class Settings:
     precision: str
     lanes: int | None
     tracks: tuple[Place, ...] = ()
+    follow: bool = False
 
 
 @functools.lru_cache(maxsize=256)
@@ -62,10 +66,11 @@ def kernel(settings: Settings, layout: Layout, directions: tuple[Direction, ...]
         calculus = Calculus(Graph(steady=("p", "seed")), eq, directions, list(jets))
         step = settings.method.step(calculus)
         s = settings
-        return Loop(step, layout, s.rtol, s.atol, s.max_steps, lanes, s.precision, s.tracks, has_fma()).text()
+        return Loop(step, layout, s.rtol, s.atol, s.max_steps, lanes, s.precision, s.tracks, has_fma(), s.follow).text()
 
     parts = [_code(), eq.text(), settings.method, settings.states_too, settings.rtol, settings.atol, settings.max_steps,
-             settings.precision, settings.tracks, layout, [d.text() for d in directions], jets]  # fmt: skip
+             settings.precision, settings.tracks, settings.follow, layout, [d.text() for d in directions],
+             jets]  # fmt: skip
     real = settings.precision
     widths = [layout.segments * eq.parameters, layout.events * len(COLUMNS),
               layout.jumps * eq.states * (1 + moving(STATE)), layout.samples, layout.samples, 2 + moving(TIME),

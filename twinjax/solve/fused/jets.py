@@ -122,6 +122,8 @@ class Calculus:
             return g.constant(0.0)
         if name[0] == "U":
             _, stage, i, jet = name
+            if direction.sample:
+                return g.constant(0.0)
             return self.solved[stage, i, tuple(sorted((*jet, a)))]
         kind, index, jet = name
         if direction.sample:
@@ -151,6 +153,8 @@ class Calculus:
             slopes = eq.derivative(g, self.leaf("t"), self.state(), self.state("u"))
             more = {(kind, i, jet) for jet in jets for i, x in enumerate(slopes)
                     if not g.is_zero(self.of(x, jet)) for kind in ("y", "k")}  # fmt: skip
+            moves = [g.mul(self.leaf("h"), x) for x in slopes]  # how long they act may be moved
+            more |= {("y", i, jet) for jet in jets for i, x in enumerate(moves) if not g.is_zero(self.of(x, jet))}
             if more <= self.present:
                 return
             self.present |= more

@@ -4,11 +4,12 @@ Steps are taken in all lanes until one of them needs something: a sample lies in
 patient cannot go on. Then samples are written, events happen, patients that are done leave their lanes and others
 enter. Time is kept since the last event, so that single precision loses no samples. Steps are chosen by the values
 alone, and derivatives are carried along with the steps frozen, except that a step ends where an event is, wherever the
-derivatives move it.
+derivatives move it; between events that coincide but move apart lies a step of no length that has derivatives.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Hashable
 
@@ -31,7 +32,8 @@ class Loop:
     """Writes the kernel of a step.
 
     **Parameters**: `step`; `layout`; `rtol`, `atol`, `max_steps`; `lanes` and `precision` of the code; `tracks`, with
-    the numbers of their outputs; `fma`, whether the machine has a fused multiply-add. The buffers are
+    the numbers of their outputs; `fma`, whether the machine has a fused multiply-add; `follow`, whether derivatives
+    move samples with the events before them. The buffers are
     `INPUTS` and `OUTPUTS`, each `(patients, ...)`: parameters `(segments, parameters)`; events `(events, COLUMNS)`, in
     any order; jumps `(jumps, 1 + derivatives, states)`; sample times and their orders `(samples,)`; the start: a result
     code, the time and its derivatives; derivatives of the events' times, amounts and rates `(events, ...)`; values
@@ -40,10 +42,10 @@ class Loop:
 
     def __init__(
         self, step: Step, layout: Layout, rtol: float, atol: float, max_steps: int, lanes: int, precision: str,
-        tracks: tuple[Tracked, ...] = (), fma: bool = True,
+        tracks: tuple[Tracked, ...] = (), fma: bool = True, follow: bool = False,
     ) -> None:  # fmt: skip
         self.step, self.c, self.layout = step, step.calculus, layout
-        self.rtol, self.atol, self.max_steps = rtol, atol, max_steps
+        self.rtol, self.atol, self.max_steps, self.follow = rtol, atol, max_steps, follow
         self.b = Builder(lanes, precision, fused=fma)
         self._finest = 1e-15 if precision == "f64" else 1e-7  # of the whole, a step that is lost in rounding
         self.lanes = Lanes(self.b, self.c, layout)
@@ -64,6 +66,7 @@ class Loop:
         self.slopes: Placed = {(i, j): c.of(slopes[i], j) for i, j in kept}
         self.reached: Placed = {(i, j): c.of(step.reached[i], j) for i, j in self.lanes.carried}
         self.following: Placed = {(i, j): c.of(step.slopes[i], j) for i, j in kept} if step.keeps_slopes else {}
+        self.shifted = self._shifted(slopes) if self.lanes.moved[TIME] else {}
         since = c.leaf("s")
         self.seen = eq.output(c.graph, c.graph.add(c.leaf("t"), since), step.dense(since), c.state("u"))
         self.saved = [c.of(x, j) for x in self.seen for j in c.jets]
@@ -78,6 +81,19 @@ class Loop:
                 self.b.store(self._matrices, 0.0, at)
         self.hoisted = {node: at for at, node in enumerate(_hoisted(c.graph, every))}
         self._hoists = self.b.slot(count=len(self.hoisted))
+
+    def _shifted(self, slopes: list[int]) -> Placed:
+        """The states a time `s` later, by their Taylor series: exact where `s` is zero, but not its derivatives."""
+        c, g = self.c, self.c.graph
+        apart, change, factor, found = c.leaf("s"), slopes, g.constant(1.0), c.state()
+        for power in range(1, max(map(len, self.lanes.moved[TIME])) + 1):
+            if power > 1:
+                inner = [[g.mul(c.by(d, "y", j), f) for j, f in enumerate(slopes)] for d in change]
+                change = [g.add(c.by(d, "t"), g.total(terms)) for d, terms in zip(change, inner, strict=True)]
+            factor = g.mul(g.mul(factor, apart), g.constant(1.0 / power))
+            found = [g.add(y, g.mul(factor, d)) for y, d in zip(found, change, strict=True)]
+        timed = [(i, j) for i, j in self.lanes.carried if any(TIME in c.directions[a].moves for a in j)]
+        return {(i, j): c.of(found[i], j) for i, j in timed}
 
     def text(self) -> str:
         """LLVM IR that defines `solve`."""
@@ -201,7 +217,8 @@ class Loop:
             self.now = {("t", 0, ()): b.add(base, tau), ("h", 0, ()): step, ("w", 0, ()): b.select(still, 0.0, 1.0)}
             for i, jet in enumerate(lanes.moved[TIME]):
                 self.now["t", 0, jet] = b.load(lanes.tj, i)
-                self.now["h", 0, jet] = b.select(landing, b.sub(b.load(lanes.tej, i), self.now["t", 0, jet]), 0.0)
+                longer = b.sub(b.load(lanes.tej, i), self.now["t", 0, jet])
+                self.now["h", 0, jet] = b.select(b.both(landing, b.invert(still)), longer, 0.0)
             if self.step.exact:
                 self._propagate(moving, step, h, floor)
             y = e.emit([self.c.leaf("y", i) for i in range(lanes.n)])
@@ -304,7 +321,7 @@ class Loop:
                 since = b.sub(b.sub(lanes.load("ts"), lanes.load("base")), tau)
                 self.now["s", 0, ()] = b.select(still, 0.0, since)
                 for jet in lanes.moved[TIME]:
-                    self.now["s", 0, jet] = b.neg(self.now["t", 0, jet])
+                    self.now["s", 0, jet] = 0.0 if self.follow else b.neg(self.now["t", 0, jet])
                 values = e.emit(self.saved)
                 for at, value in enumerate(values):
                     b.store(lanes.written, value, at)
@@ -322,7 +339,25 @@ class Loop:
             reached = b.both(reached, b.compare("ole", lanes.load("te"), lanes.load("last")))
             due = b.both(b.both(arrived, reached), b.invert(lanes.sample_first()))
             leave(b.none(due))
+            if lanes.moved[TIME]:
+                self._shift(due)
             lanes.happen(due)
+
+    def _shift(self, due: str) -> None:
+        """Take derivatives to when these lanes' events are, where those coincide with the present but move apart."""
+        b, e, lanes = self.b, self.emitter, self.lanes
+        ahead = [b.load(lanes.tej, i) for i in range(len(lanes.moved[TIME]))]
+        gaps = [b.sub(there, b.load(lanes.tj, i)) for i, there in enumerate(ahead)]
+        apart = functools.reduce(b.either, [b.compare("une", gap, 0.0) for gap in gaps])
+        apart = b.both(due, apart)
+        with b.when(b.any(apart)), e.scope(fresh=True):
+            before = self.now, e.hoisted  # parameters may have changed at this time, too
+            self.now, e.hoisted = {("s", 0, ()): 0.0}, {}
+            self.now |= {("s", 0, jet): gap for jet, gap in zip(lanes.moved[TIME], gaps, strict=True)}
+            self._put(lanes.y, apart, self.shifted)
+            for i, there in enumerate(ahead):
+                b.store(lanes.tj, b.select(apart, there, b.load(lanes.tj, i)), i)
+            self.now, e.hoisted = before
 
     def _failures(self, active: str) -> None:
         """Say why a patient cannot go on."""
