@@ -93,13 +93,16 @@ def _key(line: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def compared(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For each ensemble, size and precision: patients per second by engine, and how many times those of others."""
+    """For each ensemble, size and precision: patients per second by engine, and how many times those of others. On one
+    core seconds are the processor's, where they are known: others' work on the same machine does not count.
+    """
     found = []
     groups = {(x["case"], x["what"], x["precision"], x["asked"] if x["cores"] == 0 else 0) for x in lines}
     for case, what, precision, size in sorted(groups):
         mine = [x for x in lines if (x["case"], x["what"], x["precision"]) == (case, what, precision)]
         mine = [x for x in mine if "patients_per_s" in x and (size == 0 or x["asked"] == size)]
-        one = {x["engine"]: x["patients_per_s"] for x in mine if x["cores"] < 2}
+        one = {x["engine"]: x.get("patients_per_cpu_s", x["patients_per_s"]) for x in mine if x["cores"] < 2}
+        wall = {x["engine"]: x["patients_per_s"] for x in mine if x["cores"] == 1}
         two = {x["engine"]: x["patients_per_s"] for x in mine if x["cores"] == 2}
         engine = "twinjax.Fused" if "twinjax.Fused" in one else "twinjax.Exact"
         if engine not in one:
@@ -114,10 +117,11 @@ def compared(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
             if others:
                 line[name] = round(one[engine] / max(others.values()), 1)
         if engine in two:
-            line["two_cores_over_one"] = round(two[engine] / one[engine], 2)
-        forward = [x["patients_per_s"] for x in lines if _forward_of(x, case, engine, precision, size)]
+            line["two_cores_over_one"] = round(two[engine] / wall[engine], 2)
+        forward = [x for x in lines if _forward_of(x, case, engine, precision, size)]
+        forward = [x.get("patients_per_cpu_s", x["patients_per_s"]) for x in forward]
         if what == "gradient" and forward:
-            line["cost_in_forward_solves"] = round(forward[0] / one[engine], 2)
+            line["cost_in_forward_solves"] = round(forward[-1] / one[engine], 2)
         found.append(line)
     return found
 

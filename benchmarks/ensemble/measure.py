@@ -82,23 +82,34 @@ class Absent(Exception):
 
 
 def stages(*steps: tuple[str, Callable[[Any], Any]]) -> tuple[dict[str, float], Any]:
-    """Seconds of each step, each given what the one before returned; and what the last returned."""
-    spent, value = {}, None
+    """Seconds of each step, each given what the one before returned; all of them by the processor's clock (`cpu`), which does
+    not count what others do on a shared machine; and what the last returned.
+    """
+    spent, value, worked = {}, None, time.process_time()
     for name, step in steps:
         began = time.perf_counter()
         value = step(value)
         spent[name] = time.perf_counter() - began
-    return spent, value
+    return spent | {"cpu": time.process_time() - worked}, value
+
+
+class Seconds(list[float]):
+    """Of each run; in `cpu` those of the processor, all threads together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cpu: list[float] = []
 
 
 def repeat(run: Callable[[], Any], task: Task) -> list[float]:
     """Seconds of each of several runs, after one that is not counted."""
     run()
-    seconds: list[float] = []
+    seconds = Seconds()
     while len(seconds) < 100:
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         run()
         seconds.append(time.perf_counter() - began)
+        seconds.cpu.append(time.process_time() - worked)
         enough = len(seconds) >= task.repeats and sum(seconds) >= task.seconds
         if enough or (len(seconds) > 1 and sum(seconds) > 10 * task.seconds):
             break

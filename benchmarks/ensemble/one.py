@@ -55,6 +55,7 @@ def line(task: Task) -> dict[str, object]:
             "failed": f"{np.sum(~np.isfinite(timing.found).all(axis=1))} of {len(timing.found)} patients are not finite"
         }
     notes = {"patients": task.patients, **timing.notes, "versions": versions()}
+    notes["load"] = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
     notes["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     found: dict[str, object] = {"compile_s": {n: round(s, 4) for n, s in timing.compiling.items()}}
     if timing.runs:
@@ -62,6 +63,10 @@ def line(task: Task) -> dict[str, object]:
         found["run_s"] = {"median": float(f"{median:.4g}"), "least": float(f"{least:.4g}"), "runs": len(timing.runs)}
         found["patients_per_s"] = float(f"{notes['patients'] / median:.5g}")
         found["most_patients_per_s"] = float(f"{notes['patients'] / least:.5g}")
+        worked = getattr(timing.runs, "cpu", [])
+        if worked and len(task.cores) == 1:
+            found["cpu_s"] = {"median": float(f"{statistics.median(worked):.4g}"), "least": float(f"{min(worked):.4g}")}
+            found["patients_per_cpu_s"] = float(f"{notes['patients'] / statistics.median(worked):.5g}")
         found["error"] = float(f"{error(task, timing.found):.3g}")
     return notes | found
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from twinjax.estimation import hosts
 from twinjax.estimation.likelihood import observations
 from twinjax.estimation.methods.base import AbstractObjective, Evaluation
 from twinjax.estimation.prediction import Design, Predictor
@@ -90,7 +91,12 @@ class Engine:
         return found
 
     def _from(self, x: Any, eta: Any) -> Evaluation:
-        return _evaluate(self.method, self.predictor, self.design, x, eta)
+        """Etas searched from these; each host has its share of the subjects."""
+        own, design = hosts.share(len(self.ids)), self.design
+        if own is None:
+            return _evaluate(self.method, self.predictor, design, x, eta)
+        design, eta = jax.tree.map(lambda leaf: leaf[own], (design, eta))
+        return hosts.gathered(_evaluate(self.method, self.predictor, design, x, eta), len(self.ids))
 
     def gradient(self, x: Any, evaluation: Evaluation) -> np.ndarray:
         """The total gradient, priors included."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Hashable, Iterable, Iterator
 
-from twinjax.solve.fused.graph import COMPARISONS, CONSTANT, LEAF, OPAQUE, Graph
+from twinjax.solve.fused.graph import COMPARISONS, CONSTANT, LEAF, MASKS, OPAQUE, Graph
 from twinjax.solve.fused.ir import Builder, Value
 
 _INTRINSICS = {"abs": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "round": "roundeven",
@@ -93,3 +93,31 @@ class Emitter:
         if op in _INTRINSICS:
             return b.intrinsic(_INTRINSICS[op], *args)
         return b.call(op, *args)
+
+
+def hoisted(graph: Graph, targets: list[int]) -> list[int]:
+    """The nodes to compute once for each patient and segment: of parameters alone, and used by others."""
+    found: set[int] = set()
+    seen: set[int] = set()
+    stack = list(targets)
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        op = graph.op[node]
+        if graph.constant_in_time[node] and op not in (CONSTANT, LEAF) and op not in MASKS:
+            found.add(node)
+        else:
+            stack.extend(graph.needs(node))
+    return sorted(found)
+
+
+def apart(graph: Graph, missing: list[int], targets: list[int]) -> list[int]:
+    """Of the nodes to compute, the ones that do not depend on when the sample is and that the others need."""
+    own: set[int] = set()
+    for node in missing:  # in order, arguments first
+        if (graph.op[node] == LEAF and graph.extra[node][0] == "s") or any(a in own for a in graph.needs(node)):
+            own.add(node)
+    wanted = {a for node in own for a in graph.needs(node)} | set(targets)
+    return sorted(wanted - own)

@@ -13,13 +13,12 @@ import functools
 import itertools
 from collections.abc import Hashable
 
-from twinjax.solve.fused.emission import Emitter
+from twinjax.solve.fused.emission import Emitter, apart, hoisted
 from twinjax.solve.fused.functions import needed
-from twinjax.solve.fused.graph import CONSTANT, LEAF, MASKS, Graph
 from twinjax.solve.fused.ir import Builder, Value
 from twinjax.solve.fused.jets import TIME, Jet
 from twinjax.solve.fused.lanes import Lanes, Layout
-from twinjax.solve.fused.steps import Step
+from twinjax.solve.fused.steps import Step, later
 from twinjax.solve.fused.tracking import Place as Tracked
 from twinjax.solve.fused.tracking import Tracker
 from twinjax.solve.problem import MAX_STEPS, NOT_FINITE, STEP_TOO_SMALL
@@ -79,21 +78,15 @@ class Loop:
             self._matrices, self._doubling = (self.b.slot(count=len(self._entries)) for _ in range(2))
             for at in range(len(self._entries)):
                 self.b.store(self._matrices, 0.0, at)
-        self.hoisted = {node: at for at, node in enumerate(_hoisted(c.graph, every))}
+        self.hoisted = {node: at for at, node in enumerate(hoisted(c.graph, every))}
         self._hoists = self.b.slot(count=len(self.hoisted))
 
     def _shifted(self, slopes: list[int]) -> Placed:
-        """The states a time `s` later, by their Taylor series: exact where `s` is zero, but not its derivatives."""
-        c, g = self.c, self.c.graph
-        apart, change, factor, found = c.leaf("s"), slopes, g.constant(1.0), c.state()
-        for power in range(1, max(map(len, self.lanes.moved[TIME])) + 1):
-            if power > 1:
-                inner = [[g.mul(c.by(d, "y", j), f) for j, f in enumerate(slopes)] for d in change]
-                change = [g.add(c.by(d, "t"), g.total(terms)) for d, terms in zip(change, inner, strict=True)]
-            factor = g.mul(g.mul(factor, apart), g.constant(1.0 / power))
-            found = [g.add(y, g.mul(factor, d)) for y, d in zip(found, change, strict=True)]
-        timed = [(i, j) for i, j in self.lanes.carried if any(TIME in c.directions[a].moves for a in j)]
-        return {(i, j): c.of(found[i], j) for i, j in timed}
+        """What a step of no length changes, if its derivatives are not zero."""
+        c, found = self.c, later(self.c, slopes, max(map(len, self.lanes.moved[TIME])))
+        return {
+            (i, j): c.of(found[i], j) for i, j in self.lanes.carried if any(TIME in c.directions[a].moves for a in j)
+        }
 
     def text(self) -> str:
         """LLVM IR that defines `solve`."""
@@ -217,8 +210,8 @@ class Loop:
             self.now = {("t", 0, ()): b.add(base, tau), ("h", 0, ()): step, ("w", 0, ()): b.select(still, 0.0, 1.0)}
             for i, jet in enumerate(lanes.moved[TIME]):
                 self.now["t", 0, jet] = b.load(lanes.tj, i)
-                longer = b.sub(b.load(lanes.tej, i), self.now["t", 0, jet])
-                self.now["h", 0, jet] = b.select(b.both(landing, b.invert(still)), longer, 0.0)
+                longer, goes = b.sub(b.load(lanes.tej, i), self.now["t", 0, jet]), b.both(landing, b.invert(still))
+                self.now["h", 0, jet] = b.select(goes, longer, 0.0)
             if self.step.exact:
                 self._propagate(moving, step, h, floor)
             y = e.emit([self.c.leaf("y", i) for i in range(lanes.n)])
@@ -237,7 +230,7 @@ class Loop:
                 for (i, jet), value in nodes.items():
                     b.store(slot, b.select(moved, value, e.emit([self.c.leaf(kind, i, jet)])[0]), lanes.index(i, jet))
             if self.tracker is not None:
-                e.emit(_apart(self.c.graph, e.missing(self.saved), self.saved))
+                e.emit(apart(self.c.graph, e.missing(self.saved), self.saved))
                 self.tracker.step(moved, self.now["t", 0, ()], step)
             now = b.select(moved, b.select(full, stop, ts if self.step.exact else b.add(tau, step)), tau)
             lanes.store("tau", now)
@@ -314,7 +307,7 @@ class Loop:
             return b.both(b.both(arrived, passed), lanes.sample_first())
 
         with b.when(b.any(due())), e.scope():
-            e.emit(_apart(self.c.graph, e.missing(self.saved), self.saved))
+            e.emit(apart(self.c.graph, e.missing(self.saved), self.saved))
             with b.forever() as leave, e.scope():
                 mask = due()
                 leave(b.none(mask))
@@ -348,15 +341,14 @@ class Loop:
         b, e, lanes = self.b, self.emitter, self.lanes
         ahead = [b.load(lanes.tej, i) for i in range(len(lanes.moved[TIME]))]
         gaps = [b.sub(there, b.load(lanes.tj, i)) for i, there in enumerate(ahead)]
-        apart = functools.reduce(b.either, [b.compare("une", gap, 0.0) for gap in gaps])
-        apart = b.both(due, apart)
-        with b.when(b.any(apart)), e.scope(fresh=True):
+        moving = b.both(due, functools.reduce(b.either, [b.compare("une", gap, 0.0) for gap in gaps]))
+        with b.when(b.any(moving)), e.scope(fresh=True):
             before = self.now, e.hoisted  # parameters may have changed at this time, too
             self.now, e.hoisted = {("s", 0, ()): 0.0}, {}
             self.now |= {("s", 0, jet): gap for jet, gap in zip(lanes.moved[TIME], gaps, strict=True)}
-            self._put(lanes.y, apart, self.shifted)
+            self._put(lanes.y, moving, self.shifted)
             for i, there in enumerate(ahead):
-                b.store(lanes.tj, b.select(apart, there, b.load(lanes.tj, i)), i)
+                b.store(lanes.tj, b.select(moving, there, b.load(lanes.tj, i)), i)
             self.now, e.hoisted = before
 
     def _failures(self, active: str) -> None:
@@ -380,31 +372,3 @@ class Loop:
         for v in values:
             total = b.add(b.intrinsic("fabs", v), total)
         return b.compare("olt", total, float("inf"))
-
-
-def _hoisted(graph: Graph, targets: list[int]) -> list[int]:
-    """The nodes to compute once for each patient and segment: of parameters alone, and used by others."""
-    found: set[int] = set()
-    seen: set[int] = set()
-    stack = list(targets)
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        op = graph.op[node]
-        if graph.constant_in_time[node] and op not in (CONSTANT, LEAF) and op not in MASKS:
-            found.add(node)
-        else:
-            stack.extend(graph.needs(node))
-    return sorted(found)
-
-
-def _apart(graph: Graph, missing: list[int], targets: list[int]) -> list[int]:
-    """Of the nodes to compute, the ones that do not depend on when the sample is and that the others need."""
-    own: set[int] = set()
-    for node in missing:  # in order, arguments first
-        if (graph.op[node] == LEAF and graph.extra[node][0] == "s") or any(a in own for a in graph.needs(node)):
-            own.add(node)
-    wanted = {a for node in own for a in graph.needs(node)} | set(targets)
-    return sorted(wanted - own)

@@ -44,6 +44,19 @@ def _between(c: Calculus, since: int, y: list[int], y1: list[int], d: list[list[
     return found
 
 
+def later(c: Calculus, slopes: list[int], order: int) -> list[int]:
+    """The states a time `s` later by their Taylor series: where `s` is zero, exact with derivatives up to the order."""
+    g, apart = c.graph, c.leaf("s")
+    change, factor, found = slopes, g.constant(1.0), c.state()
+    for power in range(1, order + 1):
+        if power > 1:
+            inner = [[g.mul(c.by(d, "y", j), f) for j, f in enumerate(slopes)] for d in change]
+            change = [g.add(c.by(d, "t"), g.total(terms)) for d, terms in zip(change, inner, strict=True)]
+        factor = g.mul(g.mul(factor, apart), g.constant(1.0 / power))
+        found = [g.add(y, g.mul(factor, d)) for y, d in zip(found, change, strict=True)]
+    return found
+
+
 class _Explicit:
     """Tsitouras' pair; its last slopes serve the next step."""
 
