@@ -1,10 +1,13 @@
 """Summaries in continuous time against a very fine closed-form trajectory."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.integrate import simpson
+from scipy.stats import norm
 
 from twinjax.dosing import Regimen
 from twinjax.models import OneCompartmentMichaelisMenten, TwoCompartmentOral
@@ -12,7 +15,7 @@ from twinjax.solve.exact import Exact
 from twinjax.solve.fused import Fused, Rodas5P, Tsit5
 from twinjax.solve.problem import NOT_FINITE, OK
 from twinjax.solve.simulate import pose
-from twinjax.solve.tracks import Area, Largest, Smallest, TimeAbove, WhenLargest
+from twinjax.solve.tracks import Area, Largest, LogLikelihood, Smallest, TimeAbove, WhenLargest
 
 FINE = np.linspace(0.0, 72.0, 72_001)
 STEP = FINE[1]
@@ -92,3 +95,27 @@ def test_they_have_no_derivatives():
 
     with pytest.raises(ValueError, match="no derivatives"):
         jax.grad(area)(5.0)
+
+
+MEASURED = LogLikelihood("plasma", times=(0.0, 1.5, 24.0, 31.7, 72.0), values=(0.1, 1.1, 0.4, 2.0, 0.9), additive=0.2,
+                         proportional=0.1)  # fmt: skip
+
+
+@pytest.mark.parametrize("method", [Tsit5(), Rodas5P()])
+def test_likelihood_is_that_of_the_samples(method):
+    """At the start, between steps, at a dose (after it), in an infusion and at the end; one measurement too late for the
+    solve is no number.
+    """
+    backend, problem = Fused(rtol=1e-9, atol=1e-11, method=method), pose(PEOPLE, REGIMEN, [72.0])
+    late = LogLikelihood("plasma", times=(1.5, 72.1), values=(1.1, 0.9), additive=0.2)
+    numbers, _ = jax.jit(lambda p: backend.track(p, (MEASURED, late, TRACKS[3])))(problem)
+    c = np.asarray(jax.jit(Exact().solve)(pose(PEOPLE, REGIMEN, list(MEASURED.times))).output.plasma)
+    want = norm.logpdf(np.array(MEASURED.values), c, np.hypot(0.2, 0.1 * c)).sum(axis=1)
+    np.testing.assert_allclose(numbers[:, 0], want, rtol=1e-7)  # 1e-9 a step, squared residuals of a few deviations
+    assert np.isnan(numbers[:, 1]).all()
+
+
+@pytest.mark.parametrize("change", [{"times": ()}, {"values": (1.0,)}, {"additive": 0.0, "proportional": 0.0}])
+def test_a_likelihood_that_cannot_be(change):
+    with pytest.raises(ValueError, match=r"give as many|standard deviation"):
+        dataclasses.replace(MEASURED, **change)

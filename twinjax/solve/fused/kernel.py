@@ -229,10 +229,12 @@ class Loop:
             for slot, kind, nodes in ((lanes.y, "y", values), (lanes.k, "k", slopes)):
                 for (i, jet), value in nodes.items():
                     b.store(slot, b.select(moved, value, e.emit([self.c.leaf(kind, i, jet)])[0]), lanes.index(i, jet))
+            now = b.select(moved, b.select(full, stop, ts if self.step.exact else b.add(tau, step)), tau)
             if self.tracker is not None:
                 e.emit(apart(self.c.graph, e.missing(self.saved), self.saved))
-                self.tracker.step(moved, self.now["t", 0, ()], step)
-            now = b.select(moved, b.select(full, stop, ts if self.step.exact else b.add(tau, step)), tau)
+                closed = b.both(full, b.invert(lands))
+                end = b.select(full, b.select(lands, lanes.load("te"), lanes.load("last")), b.add(base, now))
+                self.tracker.step(moved, self.now["t", 0, ()], step, end, closed)
             lanes.store("tau", now)
             for i, jet in enumerate(lanes.moved[TIME]):
                 b.store(lanes.tj, b.select(b.both(moved, landing), b.load(lanes.tej, i), self.now["t", 0, jet]), i)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from twinjax.solve.fused.ir import Builder, Value
-from twinjax.solve.tracks import AbstractTrack, Area, Largest, Smallest, TimeAbove, WhenLargest
+from twinjax.solve.tracks import AbstractTrack, Area, Largest, LogLikelihood, Smallest, TimeAbove, WhenLargest
 
 Place = tuple[AbstractTrack, int]
 """A track, and the number of its output."""
@@ -21,12 +21,21 @@ class Tracker:
     """Writes the code that keeps the tracks of all lanes.
 
     **Parameters**: `at(output, since)`, the value of an output at the time `since` the step began, as code; `slots`,
-    two vectors a track: its value, and for extremes when it was.
+    two vectors a track: its value, and for extremes when it was, for a likelihood how many measurements were met.
     """
 
     def __init__(self, builder: Builder, tracks: tuple[Place, ...], at: Callable[[int, Value], Value]) -> None:
         self.b, self.tracks, self.at = builder, tracks, at
         self.slots = builder.slot(count=2 * len(tracks))
+        self.measured = {i: self._table(t) for i, (t, _) in enumerate(tracks) if isinstance(t, LogLikelihood)}
+
+    def _table(self, track: LogLikelihood) -> str:
+        """Times, then values."""
+        numbers = (*track.times, *track.values)
+        table = self.b.slot(count=len(numbers))
+        for k, x in enumerate(numbers):
+            self.b.store(table, float(x), k)
+        return table
 
     def begin(self, lane: str) -> None:
         """A new patient in a lane."""
@@ -37,18 +46,24 @@ class Tracker:
 
     def result(self, lane: str, i: int) -> str:
         """A track's number, at the end."""
-        which = 2 * i + (1 if isinstance(self.tracks[i][0], WhenLargest) else 0)
-        return self.b.read(self.b.lane(self.slots, lane, which))
+        b, track = self.b, self.tracks[i][0]
+        value, other = (b.read(b.lane(self.slots, lane, 2 * i + k)) for k in (0, 1))
+        if isinstance(track, LogLikelihood):
+            return b.choose(b.test("oeq", other, float(len(track.times))), value, math.nan)
+        return other if isinstance(track, WhenLargest) else value
 
-    def step(self, moved: str, t: Value, length: Value) -> None:
-        """One step of these lanes, from time `t`."""
+    def step(self, moved: str, t: Value, length: Value, end: Value, closed: str) -> None:
+        """One step of these lanes, from time `t`; `end` is to the bit where the next begins, `closed` if none does."""
         b = self.b
+        for i in self.measured:
+            self._likelihood(i, moved, t, end, closed)
 
         def window(place: tuple[int, Place]) -> tuple[int, float, float]:
             track, output = place[1]
             return output, track.start, track.stop
 
-        for (output, start, stop), group in itertools.groupby(sorted(enumerate(self.tracks), key=window), window):
+        others = [place for place in enumerate(self.tracks) if place[0] not in self.measured]
+        for (output, start, stop), group in itertools.groupby(sorted(others, key=window), window):
             first, last = 0.0, length
             if start > -math.inf:
                 first = b.minimum(b.maximum(b.sub(start, t), 0.0), length)
@@ -76,10 +91,28 @@ class Tracker:
         else:
             self._extreme(i, -1.0 if isinstance(track, Smallest) else 1.0, output, inside, t, span, places, values)
 
-    def _grow(self, i: int, mask: str, amount: Value) -> None:
+    def _grow(self, i: int, mask: str, amount: Value, place: int = 0) -> None:
         b = self.b
-        before = b.load(self.slots, 2 * i)
-        b.store(self.slots, b.select(mask, b.add(before, amount), before), 2 * i)
+        before = b.load(self.slots, 2 * i + place)
+        b.store(self.slots, b.select(mask, b.add(before, amount), before), 2 * i + place)
+
+    def _likelihood(self, i: int, moved: str, t: Value, end: Value, closed: str) -> None:
+        """The measurements of the step, from its start up to its end and without that, unless it is the last."""
+        b, (track, output) = self.b, self.tracks[i]
+        assert isinstance(track, LogLikelihood)
+        size = len(track.times)
+        with b.count(0, size) as k:
+            time = b.load(self.measured[i], k)
+            before = b.either(b.compare("olt", time, end), b.both(closed, b.compare("ole", time, end)))
+            inside = b.both(moved, b.both(b.compare("oge", time, t), before))
+            with b.when(b.any(inside)):
+                f = self.at(output, b.sub(time, t))
+                spread = b.mul(f, track.proportional)
+                variance = b.add(b.mul(spread, spread), track.additive**2)
+                off = b.sub(b.load(self.measured[i], b.count_of("add", k, size)), f)
+                term = b.add(b.div(b.mul(off, off), variance), b.call("log", variance))
+                self._grow(i, inside, b.mul(b.add(term, math.log(2.0 * math.pi)), -0.5))
+                self._grow(i, inside, 1.0, place=1)
 
     def _extreme(
         self, i: int, sign: float, output: int, inside: str, t: Value, span: Value, places: Sequence[Value],
