@@ -61,6 +61,10 @@ _HOMES = {
     "twinjax.estimation.evidence.sir": ("sir",),
     "twinjax.estimation.methods.bayes": ("NUTS",),
     "twinjax.estimation.search.covariates": ("search_covariates",),
+    "twinjax.estimation.search.design": ("DesignSpace", "optimise_design"),
+    "twinjax.estimation.search.information": (
+        "BlockDiagonal", "FullInformation", "SamplingGroup", "fisher_information",
+    ),
     "twinjax.estimation.methods.conditional": ("FOCE", "FOCEI"),
     "twinjax.estimation.methods.first_order": ("FO",),
     "twinjax.estimation.methods.pooled": ("NaivePooled",),
@@ -108,6 +112,13 @@ if TYPE_CHECKING:
     from twinjax.estimation.optimisers import BFGS, Optax, Vmapped
     from twinjax.estimation.result import Fit
     from twinjax.estimation.search.covariates import search_covariates
+    from twinjax.estimation.search.design import DesignSpace, optimise_design
+    from twinjax.estimation.search.information import (
+        BlockDiagonal,
+        FullInformation,
+        SamplingGroup,
+        fisher_information,
+    )
     from twinjax.io.nonmem import read_nonmem
     from twinjax.observation import (
         Additive,
