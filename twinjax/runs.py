@@ -170,7 +170,8 @@ class Run:
 
         name = type(fit.population.model).__name__
         told = {"model": name, "trial": {"name": fit.trial.name, **fit.trial.summary()}, "converged": fit.converged,
-                "doubts": list(fit.doubts), "minus_two_log_likelihood": fit.minus_two_log_likelihood}  # fmt: skip
+                "doubts": list(fit.doubts), "remarks": getattr(fit.evidence, "remarks", ""),
+                "minus_two_log_likelihood": fit.minus_two_log_likelihood}  # fmt: skip
         self.write_json(RESULTS, {**told, **fit.to_dict()})
         self.write_frame("estimates", fit.table.reset_index())
         self.write_frame("etas", etas(fit))

@@ -90,6 +90,8 @@ def show_fit(found: dict[str, Any]) -> None:
     keys = ("parameter", "estimate", "unit", "se", "rse", "lower", "upper", "shrinkage")
     heads = ("parameter", "estimate", "unit", "se", "rse %", "2.5 %", "97.5 %", "shrink %")
     show_table(([row[k] for k in keys] for row in found["table"]), heads)
+    if found.get("remarks"):
+        say(found["remarks"], "")
     say(found["verdict"], ", ".join(f"{name} {duration(s)}" for name, s in seconds.items()))
 
 

@@ -12,12 +12,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from twinjax.estimation.diagnosis.individual import eta_covariates, individual_objectives
-from twinjax.estimation.diagnosis.npde import npde
-from twinjax.estimation.diagnosis.residuals import diagnose
 from twinjax.estimation.diagnosis.residuals import etas as eta_table
 from twinjax.estimation.result import Fit
 from twinjax.reports import tables
-from twinjax.reports.pictures import inline, pictures
+from twinjax.reports.pictures import Checks, inline, pictures
 from twinjax.reports.tables import Table
 from twinjax.runs import Run, atomic, made_with
 
@@ -39,15 +37,13 @@ def report(
     **Returns** the file. A picture that cannot be drawn is left out, and the page says why.
     """
     file, seed = Path(file), fit.seed if seed is None else seed
-    parts, failed = [], []
-    for picture in pictures(fit, replicates=replicates, seed=seed):
+    parts, failed, checks = [], [], Checks(fit, replicates, seed)
+    for picture in pictures(fit, replicates=replicates, seed=seed, checks=checks):
         try:
             parts.append((picture, inline(picture.draw(), fit.trial.observations)))
         except (ValueError, RuntimeError, TypeError, ArithmeticError, LookupError) as error:
             failed.append(f"{picture.title}: {error}")
-    residuals, discrepancies = diagnose(fit), None
-    if fit.population.etas:
-        discrepancies = npde(fit, replicates=max(3 * replicates, 300), seed=seed)
+    residuals, discrepancies = checks.residuals, checks.discrepancies if fit.population.etas else None
     text = _template().render(
         title=f"{type(fit.population.model).__name__} fitted to {fit.trial.name}", fit=fit, summary=_summary(fit, run),
         verdict=_verdict(fit, run), equations=tables.equations(fit.population.model),
@@ -112,7 +108,8 @@ def _verdict(fit: Fit, run: Run | None) -> dict[str, Any]:
     head = said.get("verdict", fit.verdict)
     for doubt in doubts:
         head = head.replace(doubt, "")
-    return {"converged": converged, "doubts": doubts, "head": head.strip()}
+    remarks = said.get("remarks", getattr(fit.evidence, "remarks", ""))
+    return {"converged": converged, "doubts": doubts, "head": head.strip(), "remarks": remarks}
 
 
 def _some(frame: pd.DataFrame) -> Table | None:

@@ -9,6 +9,8 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
+
 import twinjax.plots as plots
 from twinjax.estimation.diagnosis.npde import npde
 from twinjax.estimation.diagnosis.numerical_check import numerical_check
@@ -31,13 +33,30 @@ class Picture:
     draw: Callable[[], Any]
 
 
-def pictures(fit: Fit, *, replicates: int = 300, seed: int = 0) -> list[Picture]:
+class Checks:
+    """Residuals and NPDE of a fit, computed when first asked for."""
+
+    def __init__(self, fit: Fit, replicates: int, seed: int) -> None:
+        self.fit, self.replicates, self.seed = fit, replicates, seed
+
+    @functools.cached_property
+    def residuals(self) -> pd.DataFrame:
+        """That of `diagnose`."""
+        return diagnose(self.fit)
+
+    @functools.cached_property
+    def discrepancies(self) -> pd.DataFrame:
+        """That of `npde`."""
+        return npde(self.fit, replicates=max(3 * self.replicates, 300), seed=self.seed)
+
+
+def pictures(fit: Fit, *, replicates: int = 300, seed: int = 0, checks: Checks | None = None) -> list[Picture]:
     """The usual pictures of a fit, for each output where several are measured; none is drawn before it is asked for.
 
-    **Parameters**: `replicates`, simulated trials of each predictive check (three times as many for NPDE); `seed`.
+    **Parameters**: `replicates`, simulated trials of each predictive check (three times as many for NPDE); `seed`;
+    `checks`, residuals that are at hand.
     """
-    residuals = functools.cache(lambda: diagnose(fit))
-    discrepancies = functools.cache(lambda: npde(fit, replicates=max(3 * replicates, 300), seed=seed))
+    checks = checks or Checks(fit, replicates, seed)
     model, outputs = fit.population.model, tuple(measured(fit))
     random, found = bool(fit.population.etas), list[Picture]()
     for output in outputs:
@@ -51,7 +70,7 @@ def pictures(fit: Fit, *, replicates: int = 300, seed: int = 0) -> list[Picture]
             f"goodness_of_fit{suffix}", f"Goodness of fit{of}",
             "Points should lie about the line of identity above and about zero below, at every time and prediction; "
             "the green line is a local mean. The last panel holds residuals against a standard normal.",
-            lambda o=output: plots.goodness_of_fit(fit, output=o, table=residuals()),
+            lambda o=output: plots.goodness_of_fit(fit, output=o, table=checks.residuals),
         ))  # fmt: skip
         found.append(Picture(
             f"individual_fits{suffix}", f"Individual fits{of}",
@@ -73,7 +92,7 @@ def pictures(fit: Fit, *, replicates: int = 300, seed: int = 0) -> list[Picture]
         found.append(Picture(
             f"npde{suffix}", f"Normalised prediction distribution errors{of}",
             "Each measurement among those simulated for it, made uncorrelated: standard normal if the model is right.",
-            lambda o=output: plots.npde(discrepancies(), model, output=o),
+            lambda o=output: plots.npde(checks.discrepancies, model, output=o),
         ))  # fmt: skip
         found.append(Picture(
             f"npc{suffix}", f"Numerical predictive check{of}",

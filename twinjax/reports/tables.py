@@ -19,6 +19,7 @@ from twinjax.estimation.result import Fit
 from twinjax.models.base import AbstractModel, output_names, parameter_units, zeros
 from twinjax.naming import leaves, resolve
 from twinjax.observation import QUANTIFIED
+from twinjax.population.effects import AbstractEffect
 from twinjax.population.variability import LogitScale, LogScale, NaturalScale
 from twinjax.units import declared
 
@@ -115,10 +116,17 @@ def parameters(fit: Fit) -> Table:
     for name in leaves(p.model) if p.write_out is None else [n for n, _ in p.bounds]:
         scale = p.scales.get(name)
         varies = "" if scale is None else _SCALES.get(type(scale), type(scale).__name__)
-        effects = ", ".join(f"{type(e).__name__} of {e.covariate}" for e in p.effects.get(name, ()))
+        effects = ", ".join(_effect(fit, name, e) for e in p.effects.get(name, ()))
         how = "estimated" if name in fit.estimated else "fixed"
         rows.append((name, units.get(name, ""), fit.theta.get(name), how, varies, effects))
     return Table.of(("parameter", "unit", "typical value", "", "between people", "covariates"), rows)
+
+
+def _effect(fit: Fit, name: str, effect: AbstractEffect) -> str:
+    """An effect with the values of its coefficients."""
+    named = {s: ".".join(x for x in (name, effect.covariate, s) if x) for s in effect.coefficients()}
+    values = ", ".join(f"{s} {fit.theta[n]:.4g}".strip() for s, n in named.items())
+    return f"{type(effect).__name__} of {effect.covariate} ({values})"
 
 
 def residual_errors(fit: Fit) -> Table:
