@@ -16,7 +16,7 @@ MAY_KNOW = {
     "naming": set(),
     "models": BASE | {"models"},
     "dosing": BASE,
-    "observation": BASE,
+    "observation": BASE | {"observation"},
     "solve": SOLVE,
     "population": NOUNS | {"population"},
     "estimation": ESTIMATION,

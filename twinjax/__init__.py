@@ -28,7 +28,8 @@ else:
 _HOMES = {
     "twinjax.dosing": ("Regimen",),
     "twinjax.observation": (
-        "Additive", "Combined", "CombinedLinear", "LogNormalError", "Measurements", "PowerError", "Proportional",
+        "M3", "M4", "Additive", "Binary", "Combined", "CombinedLinear", "LogNormalError", "Logistic", "Measurements",
+        "NegativeBinomial", "Ordered", "Poisson", "PowerError", "Proportional", "TimeToEvent",
     ),
     "twinjax.population.subject": ("Subject", "TrialData"),
     "twinjax.population.population": ("Population",),
@@ -121,13 +122,21 @@ if TYPE_CHECKING:
     )
     from twinjax.io.nonmem import read_nonmem
     from twinjax.observation import (
+        M3,
+        M4,
         Additive,
+        Binary,
         Combined,
         CombinedLinear,
+        Logistic,
         LogNormalError,
         Measurements,
+        NegativeBinomial,
+        Ordered,
+        Poisson,
         PowerError,
         Proportional,
+        TimeToEvent,
     )
     from twinjax.population.cohort import Cohort, cohort, subjects
     from twinjax.population.distributions import (

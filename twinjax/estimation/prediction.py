@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from twinjax.estimation.likelihood import Observations, select
+from twinjax.estimation.observed import Observations, select
 from twinjax.estimation.transform import Transform
 from twinjax.models.base import AbstractModel
 from twinjax.naming import bind, leaves, names
@@ -75,6 +75,7 @@ class Predictor(eqx.Module):
         )
         active = tuple(n for n in own if n in varying) if p.write_out is None else own
         errors = {f"{o}.{n}" for o, r in p.residuals.items() for n in names(r)}
+        errors |= {f"corr.{a}.{b}" for a, b in p.crosswise} | {f"{n}.autocorrelation" for n in p.in_time}
         structural = tuple(i for i, n in enumerate(transform.names) if n not in errors)
         if design.problem.segments == 1:
             return Predictor(p, transform, backend, tuple((n, None) for n in active), 1, False, None)
@@ -148,7 +149,7 @@ class Predictor(eqx.Module):
         """Predictions `(subjects, samples)` of what was observed, and result codes."""
         problem = eqx.tree_at(lambda p: p.model, design.problem, self.models(z, x, design.covariates))
         solution = self.backend.solve(problem)
-        return jax.vmap(select)(solution.output, design.observed.output), solution.result
+        return jax.vmap(select)(solution.output, design.observed), solution.result
 
     def local(self, z: Any, x: Any, design: Design, order: int) -> Local:
         """Value and derivatives in `z` up to `order` (0, 1 or 2)."""

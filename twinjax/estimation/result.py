@@ -19,7 +19,8 @@ from twinjax.estimation.evidence.protocol import AbstractEvidence
 from twinjax.estimation.evidence.uncertainty import Uncertainty
 from twinjax.estimation.methods.base import AbstractMethod
 from twinjax.estimation.transform import Transform
-from twinjax.models.base import AbstractModel, parameter_units, zeros
+from twinjax.models.base import AbstractModel, output_names, parameter_units, zeros
+from twinjax.naming import resolve
 from twinjax.population.cohort import Cohort, subjects
 from twinjax.population.distributions import AbstractDistribution
 from twinjax.population.population import Population
@@ -140,8 +141,10 @@ class Fit:
 
     @property
     def minus_two_log_likelihood(self) -> float:
-        """With the constant N log(2 pi), as Monolix counts it."""
-        return self.objective + self.trial.observations * math.log(2 * math.pi)
+        """With the constant N log(2 pi), as Monolix counts it: N measurements that are a prediction plus an error."""
+        outputs, normal = output_names(self.population.model), self.population.errors(self.population.theta).residuals
+        named = [o if isinstance(o, str) else outputs[o - 1] for s in self.trial for o in s.measurements.output]
+        return self.objective + sum(resolve(o, outputs) in normal for o in named) * math.log(2 * math.pi)
 
     # ----------------------------------------------------------------------------------------------------- verdict
 

@@ -14,7 +14,8 @@ from jax.core import Tracer
 
 from twinjax.models.base import AbstractModel, output_names
 from twinjax.naming import bind, leaves, names, resolve
-from twinjax.observation import AbstractResidual
+from twinjax.observation import AbstractLikelihood, AbstractQuantification, AbstractResidual, Errors
+from twinjax.population.across import across_measurements, quantified
 from twinjax.population.covariance import correlated, covariance, linked
 from twinjax.population.effects import AbstractEffect
 from twinjax.population.occasions import Occasions
@@ -22,6 +23,7 @@ from twinjax.population.variability import AbstractScale, LogScale
 from twinjax.units import Bounds, declared
 
 Theta = Mapping[str, Any]
+Residual = AbstractResidual | AbstractLikelihood
 Individual = Callable[[Theta, Mapping[str, Any], Mapping[str, Any]], AbstractModel]
 
 _REAL, _POSITIVE = Bounds(-np.inf, np.inf), Bounds()
@@ -39,8 +41,12 @@ class Population(eqx.Module):
         `model`: the typical values, as a model. `variability`: name -> standard deviation of eta (log-normal), or an
         `AbstractScale`. `correlations`: pair of names -> correlation of their etas; a name so linked is in one block,
         whose pairs are all estimated. `occasions`: what varies between the occasions of a person besides.
-        `covariates`: name -> effect or list of effects. `residual`: output name -> `AbstractResidual`. `bounds`: name
-        -> (lower, upper) of an estimated parameter, inside those that it has anyway (positive, or as the model
+        `covariates`: name -> effect or list of effects. `residual`: output name -> `AbstractResidual`, or
+        `AbstractLikelihood` for binary data, counts, categories and events. `residual_correlations`: pair of outputs ->
+        correlation of their residuals at the same time (``corr.plasma.effect``). `autocorrelation`: output ->
+        correlation of its residuals one time unit apart, r in ``r ** |t - s|`` (``plasma.autocorrelation``).
+        `quantification`: output -> how values beyond its limit count, `M3` (default) or `M4`. `bounds`: name -> (lower,
+        upper) of an estimated parameter, inside those that it has anyway (positive, or as the model
         declares); either may be infinite. `individual`: the general form instead of the tables, ``individual(theta,
         eta, covariates) -> model`` with thetas named and started by `thetas`, etas named by `variability` (and
         `occasions`: ``cl.occasion`` is that of the occasion), and the covariates that it reads named by `reads`.
@@ -53,7 +59,10 @@ class Population(eqx.Module):
     theta: dict[str, Any]
     scales: dict[str, AbstractScale]
     effects: dict[str, tuple[AbstractEffect, ...]]
-    residuals: dict[str, AbstractResidual]
+    residuals: dict[str, AbstractResidual | AbstractLikelihood]
+    quantification: dict[str, AbstractQuantification]
+    crosswise: tuple[tuple[str, str], ...] = eqx.field(static=True)
+    in_time: tuple[str, ...] = eqx.field(static=True)
     occasions: Occasions | None
     blocks: tuple[tuple[str, ...], ...] = eqx.field(static=True)
     fixed: frozenset[str] = eqx.field(static=True)
@@ -69,7 +78,10 @@ class Population(eqx.Module):
         correlations: Mapping[tuple[str, str], float] | None = None,
         occasions: Occasions | None = None,
         covariates: Mapping[str, AbstractEffect | Iterable[AbstractEffect]] | None = None,
-        residual: AbstractResidual | Mapping[str, AbstractResidual] | None = None,
+        residual: Residual | Mapping[str, Residual] | None = None,
+        residual_correlations: Mapping[tuple[str, str], float] | None = None,
+        autocorrelation: Mapping[str, float] | None = None,
+        quantification: AbstractQuantification | Mapping[str, AbstractQuantification] | None = None,
         fixed: Iterable[str] = (),
         estimate: Iterable[str] = (),
         bounds: Mapping[str, tuple[float, float]] | None = None,
@@ -100,7 +112,7 @@ class Population(eqx.Module):
             full = parameter(name)
             self.effects[full] = (given,) if isinstance(given, AbstractEffect) else tuple(given)
         outputs = output_names(model)
-        if isinstance(residual, AbstractResidual):
+        if isinstance(residual, Residual):
             if len(outputs) != 1:
                 raise ValueError(f"the model has outputs {', '.join(outputs)}: give residual as {{output: error}}")
             residual = dict.fromkeys(outputs, residual)
@@ -133,7 +145,14 @@ class Population(eqx.Module):
             theta |= {n: jnp.asarray(r, float) for n, r in correlated(repeated, pairs).items()}
         self.blocks = between + repeated
         for output, error in self.residuals.items():
-            theta.update({f"{output}.{n}": jnp.asarray(v, float) for n, v in leaves(error).items()})
+            theta |= {f"{output}.{n}": jnp.asarray(v, float) for n, v in leaves(error).items()}
+            limits |= {f"{output}.{n}": b for n, (_, b) in declared(error).items()}
+        normal = [n for n, e in self.residuals.items() if isinstance(e, AbstractResidual)]
+        self.quantification = quantified(quantification, normal)
+        across = across_measurements(residual_correlations or {}, autocorrelation or {}, normal)
+        self.crosswise, self.in_time = across.crosswise, across.in_time
+        theta |= {n: jnp.asarray(v, float) for n, (v, _) in across.values.items()}
+        limits |= {n: b for n, (_, b) in across.values.items()}
         for name, value in theta.items():
             if not isinstance(value, Tracer) and not np.all(np.isfinite(value)):
                 raise ValueError(f"parameter {name} is {float(value)}; give a finite value to start from")
@@ -143,7 +162,8 @@ class Population(eqx.Module):
         self.theta = theta
         self.fixed = frozenset(held | constant | {resolve(n, theta) for n in fixed})
         limits |= _narrowed(bounds or {}, limits, theta, self.fixed)
-        self.bounds = tuple((n, limits.get(n, _POSITIVE)) for n in theta if not n.startswith(("omega.", "corr.")))
+        of_omega = set(self.deviations) | set(correlated(self.blocks, {}))
+        self.bounds = tuple((n, limits.get(n, _POSITIVE)) for n in theta if n not in of_omega)
         for name, b in self.bounds:
             if name not in self.fixed and not b.lower < float(theta[name]) < b.upper:
                 raise ValueError(
@@ -246,9 +266,14 @@ class Population(eqx.Module):
             return between
         return jax.scipy.linalg.block_diag(between, *[within] * len(self.occasions.levels))
 
-    def errors(self, theta: Theta) -> dict[str, AbstractResidual]:
-        """Residual errors by output, at the given values."""
-        return {o: bind(r, {n: theta[f"{o}.{n}"] for n in names(r)}) for o, r in self.residuals.items()}
+    def errors(self, theta: Theta) -> Errors:
+        """Residual errors and likelihoods by output, at the given values."""
+        return Errors(
+            {o: bind(r, {n: theta[f"{o}.{n}"] for n in names(r)}) for o, r in self.residuals.items()},
+            {(a, b): theta[f"corr.{a}.{b}"] for a, b in self.crosswise},
+            {n: theta[f"{n}.autocorrelation"] for n in self.in_time},
+            self.quantification,
+        )
 
 
 def _with_defaults(model: AbstractModel) -> set[str]:

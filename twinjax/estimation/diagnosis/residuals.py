@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from twinjax.estimation.contributions import residual_covariance
 from twinjax.estimation.likelihood import moments, observations, transformed
 from twinjax.estimation.methods.pooled import NaivePooled
 from twinjax.estimation.prediction import Design, Predictor
@@ -36,7 +37,7 @@ def diagnose(fit: Fit) -> pd.DataFrame:
     **Returns** columns ID; TIME; TAD, time since the last dose was given (lags not counted; NaN before the first);
     OUTPUT; DV; CENS (0, 1 below, -1 above DV); PRED at eta = 0 and IPRED at eta-hat, in the output's unit; and the
     residuals above, *on the scale of the residual error's transform* (of logarithms for `LogNormalError`), NaN for
-    censored values.
+    censored values and for outputs that have a likelihood instead.
 
     **Assumptions**: V is the residual variance at eta-hat; at eta = 0 for FOCE (no interaction), FO and WRES. Without
     random effects, or after `NaivePooled` which does not estimate any, Omega is zero. Where V is zero it counts as
@@ -63,12 +64,17 @@ def diagnose(fit: Fit) -> pd.DataFrame:
         variance = variance0
     variance, variance0 = (np.where(v > 0, v, np.where(np.isnan(v), np.nan, 1.0)) for v in (variance, variance0))
     seen = np.asarray(o.there & (o.censored == QUANTIFIED))
+    seen = seen & np.isin(np.asarray(o.output), [outputs.index(n) for n in errors.residuals])
+    spread, spread0 = (
+        np.asarray(jax.vmap(lambda o, v: residual_covariance(errors, outputs, o, v))(o, jnp.asarray(v)))
+        for v in (variance, variance0)
+    )
     frames = []
     for i, s in enumerate(trial):
         n, keep = len(s.measurements), seen[i]
         j0, j = scale0[i, :, None] * typical_slope[i], scale[i, :, None] * own_slope[i]
-        wres = _decorrelated(value[i] - mean0[i], j0, variance0[i], omega, keep)
-        cwres = _decorrelated(value[i] - mean[i] + j @ np.asarray(fit.eta[i]), j, variance[i], omega, keep)
+        wres = _decorrelated(value[i] - mean0[i], j0, spread0[i], omega, keep)
+        cwres = _decorrelated(value[i] - mean[i] + j @ np.asarray(fit.eta[i]), j, spread[i], omega, keep)
         res, ires = (np.where(keep, value[i] - m[i], np.nan) for m in (mean0, mean))
         columns = {"PRED": typical[i], "IPRED": own[i], "RES": res, "IRES": ires, "IWRES": ires / np.sqrt(variance[i]),
                    "WRES": wres, "CWRES": cwres}  # fmt: skip
@@ -194,12 +200,12 @@ def _numpy(tree: Any) -> Any:
 
 
 def _decorrelated(
-    residual: np.ndarray, slope: np.ndarray, variance: np.ndarray, omega: np.ndarray, keep: np.ndarray
+    residual: np.ndarray, slope: np.ndarray, spread: np.ndarray, omega: np.ndarray, keep: np.ndarray
 ) -> np.ndarray:
     """``C^(-1/2) r`` of the kept measurements by the symmetric root, NaN elsewhere."""
     out = np.full(residual.shape, np.nan)
     slope, r = slope[keep], residual[keep]
-    c = slope @ omega @ slope.T + np.diag(variance[keep])
+    c = slope @ omega @ slope.T + spread[np.ix_(keep, keep)]
     if np.all(np.isfinite(c)) and len(r):
         values, vectors = np.linalg.eigh(c)
         out[keep] = vectors @ ((vectors.T @ r) / np.sqrt(values))

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from twinjax.estimation.diagnosis.measuring import measured
 from twinjax.estimation.likelihood import observations, select
 from twinjax.estimation.prediction import Design
 from twinjax.models.base import output_names
@@ -108,20 +109,16 @@ def _draw(population: Population, backend: AbstractBackend, design: Design, root
     many, (people, samples), etas = replicates.shape[0], design.observed.there.shape, len(population.etas)
     chol = jnp.linalg.cholesky(population.omega(population.theta)) if etas else jnp.zeros((0, 0))
 
-    def noise(replicate: Any, who: Any) -> tuple[Any, Any]:
+    def noise(replicate: Any, who: Any) -> tuple[Any, Any, Any]:
         key = jax.random.fold_in(jax.random.fold_in(root, replicate), who)
         drawn = jax.vmap(lambda k: jax.random.normal(jax.random.fold_in(key, k)))(jnp.arange(etas + samples))
-        return chol @ drawn[:etas], drawn[etas:]
+        return chol @ drawn[:etas], drawn[etas:], jax.random.fold_in(key, 2**31 - 1)
 
     tiled = jax.tree.map(lambda a: jnp.tile(a, (many,) + (1,) * (a.ndim - 1)), design)
-    eta, error = jax.vmap(noise)(jnp.repeat(replicates, people), jnp.tile(jnp.arange(people), many))
+    eta, error, key = jax.vmap(noise)(jnp.repeat(replicates, people), jnp.tile(jnp.arange(people), many))
     f, solved = _predict(population, backend, tiled, eta)
-    errors, y = population.errors(population.theta), f
-    for i, name in enumerate(output_names(population.model)):
-        if name in errors:
-            e = errors[name]
-            drawn = e.inverse(e.transform(f) + jnp.sqrt(e.variance(f)) * error)
-            y = jnp.where(tiled.observed.output == i, drawn, y)
+    errors, outputs = population.errors(population.theta), output_names(population.model)
+    y = jax.vmap(lambda *own: measured(errors, outputs, *own))(tiled.observed, f, error, key)
     return jnp.where(tiled.observed.there & solved[:, None], y, jnp.nan).reshape(many, people, samples)
 
 
@@ -131,7 +128,7 @@ def _predict(population: Population, backend: AbstractBackend, design: Design, e
     segments = design.problem.segments
     model = jax.tree.map(lambda m: jnp.broadcast_to(m, (m.shape[0], segments)), model)
     solution = backend.solve(eqx.tree_at(lambda p: p.model, design.problem, model))
-    return jax.vmap(select)(solution.output, design.observed.output), solution.result == 0
+    return jax.vmap(select)(solution.output, design.observed), solution.result == 0
 
 
 @eqx.filter_jit

@@ -17,6 +17,7 @@ from twinjax.estimation.methods.base import AbstractObjective, Evaluation
 from twinjax.estimation.prediction import Design, Local, Predictor, expand
 from twinjax.estimation.small import cholesky, inverse, log_determinant
 from twinjax.models.base import output_names
+from twinjax.population.population import Population
 
 
 class FOCEI(AbstractObjective):
@@ -36,6 +37,16 @@ class FOCEI(AbstractObjective):
     def interaction(self) -> bool:
         """Whether the residual variance follows the individual prediction."""
         return True
+
+    def check(self, population: Population, observed: Observations) -> None:
+        """Refuses likelihoods of several predictions, of whose curvature it would know too little. One of a single
+        prediction counts by its information.
+        """
+        super().check(population, observed)
+        several = [n for n, e in population.errors(population.theta).likelihoods.items() if e.reads]
+        if several:
+            raise ValueError(f"{self.name} has only an expected curvature, which says too little of the likelihood of "
+                             f"{', '.join(several)}; use Laplace()")  # fmt: skip
 
     def evaluate(self, predictor: Predictor, design: Design, x: Any, eta: Any) -> Evaluation:
         """Eta-hat for every subject, then the objective by the polynomial about it."""
@@ -99,7 +110,7 @@ class FOCEI(AbstractObjective):
         f = self._predict(predictor, x, eta, local, own)
         slope = jax.jacfwd(lambda e: self._predict(predictor, x, e, local, own))(eta)
         data = terms(p.errors(theta), output_names(p.model), o, f, self._variance_at(predictor, x, typical, own))
-        return slope.T @ (data.information[:, None] * slope) + inverse(p.omega(theta))
+        return data.curvature(slope) + inverse(p.omega(theta))
 
     def eta_hat(self, predictor: Predictor, design: Design, x: Any, eta: Any, typical: Any) -> tuple[Any, Any]:
         """Every subject's mode by a damped Gauss-Newton search, one solve for all subjects a turn; whether each

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from twinjax.estimation.contributions import residual_covariance
 from twinjax.estimation.likelihood import Observations, moments, transformed
 from twinjax.estimation.methods.base import AbstractObjective, Evaluation
 from twinjax.estimation.prediction import Design, Local, Predictor, expand
@@ -18,8 +19,14 @@ class FO(AbstractObjective):
     """First order: linearised at eta = 0. **Reference**: Sheiner & Beal 1980, doi:10.1007/BF01060053; Wang 2007."""
 
     def check(self, population: Population, observed: Observations) -> None:
-        """Refuses censored values, which are not normal about a linearised prediction."""
+        """Refuses what is not normal about a linearised prediction: censored values, likelihoods, method M4."""
         super().check(population, observed)
+        errors = population.errors(population.theta)
+        if errors.likelihoods:
+            raise ValueError(f"FO has no likelihood for {', '.join(errors.likelihoods)}, which is no prediction plus a "
+                             "residual error; use Laplace")  # fmt: skip
+        if errors.above_zero:
+            raise ValueError("FO has no likelihood given that a value is above zero (M4); use FOCEI")
         if observed.censoring:
             raise ValueError("FO has no likelihood for censored values; use FOCEI")
 
@@ -41,7 +48,7 @@ class FO(AbstractObjective):
             slope = slope * m.slope[:, None]
             there = o.there & (o.censored == 0)
             c = (slope @ p.omega(theta) @ slope.T) * there[:, None] * there[None, :]
-            c = c + jnp.diag(jnp.where(there, m.variance, 1.0))
+            c = c + residual_covariance(p.errors(theta), outputs, o, jnp.where(there, m.variance, 1.0))
             value = transformed(p.errors(theta), outputs, o, jnp.where(there, o.value, 1.0))
             r = jnp.where(there, value - m.mean, 0.0)
             chol = jnp.linalg.cholesky(c)  # as wide as a subject has samples
