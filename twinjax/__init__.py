@@ -33,6 +33,7 @@ _HOMES = {
     ),
     "twinjax.population.subject": ("Subject", "TrialData"),
     "twinjax.population.population": ("Population",),
+    "twinjax.population.mixture": ("Mixture",),
     "twinjax.population.occasions": ("Occasions",),
     "twinjax.population.variability": ("BoxCoxScale", "LogScale", "LogitScale", "NaturalScale"),
     "twinjax.population.effects": ("Allometry", "Categorical", "Exponential", "Linear", "Maturation", "Power"),
@@ -152,6 +153,7 @@ if TYPE_CHECKING:
         Uniform,
     )
     from twinjax.population.effects import Allometry, Categorical, Exponential, Linear, Maturation, Power
+    from twinjax.population.mixture import Mixture
     from twinjax.population.occasions import Occasions
     from twinjax.population.population import Population
     from twinjax.population.subject import Subject, TrialData

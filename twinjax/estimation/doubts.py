@@ -27,7 +27,7 @@ def at_bounds(population: Population, theta: Mapping[str, float], estimated: Seq
     found, bounds = [], dict(population.bounds)
     for n in estimated:
         value = theta[n]
-        if n.startswith("corr."):
+        if n.startswith("corr.") and n not in bounds:
             if abs(value) > _ONE:
                 a, b = _pair(n, population)
                 found.append(f"The random effects of {a} and {b} go together (correlation {value:.3f}): "
@@ -89,10 +89,11 @@ def local_optima(ends: Sequence[float]) -> list[str]:
 
 def _pair(name: str, population: Population) -> tuple[str, str]:
     """The two random effects of a correlation, whose names may have dots of their own."""
-    for a in population.etas:
-        for b in population.etas:
-            if name == f"corr.{a}.{b}":
-                return a, b
+    for block in population.blocks:
+        for a in block:
+            for b in block:
+                if name == f"corr.{a}.{b}":
+                    return a, b
     first, _, second = name.removeprefix("corr.").partition(".")
     return first, second
 

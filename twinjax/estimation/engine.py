@@ -13,6 +13,7 @@ import numpy as np
 from twinjax.estimation import hosts
 from twinjax.estimation.likelihood import observations
 from twinjax.estimation.methods.base import AbstractObjective, Evaluation
+from twinjax.estimation.methods.classes import evaluate
 from twinjax.estimation.prediction import Design, Predictor
 from twinjax.estimation.priors import supported
 from twinjax.estimation.transform import Transform
@@ -160,11 +161,11 @@ def _merged(which: np.ndarray, one: Evaluation, other: Evaluation) -> Evaluation
 
 @compiled
 def _evaluate(method: AbstractObjective, predictor: Predictor, design: Design, x: Any, eta: Any) -> Evaluation:
-    return method.evaluate(predictor, design, x, eta)
+    return evaluate(method, predictor, design, x, eta)
 
 
 def _traced(method: Any, predictor: Predictor, design: Design, priors: Any, eta: Any, x: Any) -> tuple[Any, Any]:
-    found = method.evaluate(predictor, design, x, eta)
+    found = evaluate(method, predictor, design, x, eta)
     f, g = _prior(priors, predictor.transform, predictor.population.theta, x)
     return jnp.sum(found.objective) + f, jnp.sum(found.gradient, axis=0) + g
 

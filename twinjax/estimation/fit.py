@@ -18,6 +18,7 @@ from twinjax.estimation.methods.pooled import NaivePooled
 from twinjax.estimation.optimisers import BFGS, AbstractOptimiser, Watch
 from twinjax.estimation.result import Fit, Iteration
 from twinjax.estimation.transform import Transform, scatter
+from twinjax.population.cohort import assigned
 from twinjax.population.distributions import AbstractDistribution
 from twinjax.population.population import Population
 from twinjax.population.subject import Subject, TrialData
@@ -80,6 +81,8 @@ def fit(
         x, eta = _start(engine, found, before)
         clock.lap("compile")
         if isinstance(step, AbstractAlgorithm):
+            if known.mixture is not None:
+                raise ValueError(f"{step.name} does not serve mixtures of subpopulations; use FOCEI() or Laplace()")
             last = None if found is None else found.uncertainty
             found = step.estimate(Task(engine, x, eta, seed, watched(stage, 0), last, covariance))
             ends = (float(np.sum(found.by_subject)),)
@@ -95,7 +98,7 @@ def fit(
     theta = engine.predictor.transform.unpack(jnp.asarray(found.x), known.theta)
     return Fit(
         population=known.with_theta({n: theta[n] for n in engine.predictor.transform.reported}),
-        trial=trial,
+        trial=trial if found.classes is None else assigned(known, trial, found.classes),
         method=method,
         backend=engine.predictor.backend,
         objective=float(np.sum(found.by_subject)) + engine.prior(found.x)[0],
@@ -111,6 +114,7 @@ def fit(
         seed=seed,
         priors=dict(priors or {}),
         evidence=found.evidence,
+        classes=found.classes,
     )
 
 
@@ -148,6 +152,7 @@ def _minimised(
         settled=np.asarray(evaluation.settled),
         result=np.asarray(evaluation.result),
         uncertainty=spread,
+        classes=None if evaluation.classes is None else np.asarray(evaluation.classes),
     ), tuple(sorted(f for f, _ in found))
 
 

@@ -21,7 +21,7 @@ from twinjax.estimation.methods.base import AbstractMethod
 from twinjax.estimation.transform import Transform
 from twinjax.models.base import AbstractModel, output_names, parameter_units, zeros
 from twinjax.naming import resolve
-from twinjax.population.cohort import Cohort, subjects
+from twinjax.population.cohort import Cohort, assigned, subjects
 from twinjax.population.distributions import AbstractDistribution
 from twinjax.population.population import Population
 from twinjax.population.subject import TrialData
@@ -52,7 +52,9 @@ class Fit:
     included; `by_subject` `(subjects,)`; `gradient` `(free,)` in unconstrained parameters; `eta` `(subjects, etas)`,
     the empirical Bayes estimates; `ends`, the objectives that the starts ended at; `seconds` for compiling, searching
     and covariance; `evidence`, what is the method's own (a posterior, a Monte Carlo error), None for most; where it is
-    an `AbstractEvidence` and the method has no gradient (NaN), convergence is judged by it.
+    an `AbstractEvidence` and the method has no gradient (NaN), convergence is judged by it; `classes` `(subjects,
+    classes)`, how probable each class of a mixture is for each subject, None without a mixture. With one, the trial's
+    subjects have the most probable as their covariate, and eta is given that.
     """
 
     population: Population
@@ -72,6 +74,7 @@ class Fit:
     seed: int
     priors: Mapping[str, AbstractDistribution]
     evidence: Any = None
+    classes: np.ndarray | None = None
 
     # --------------------------------------------------------------------------------------------------- estimates
 
@@ -260,7 +263,7 @@ class Fit:
             "table": json.loads(self.table.reset_index().to_json(orient="records", double_precision=15) or "[]"),
             "ids": list(self.trial.ids), "etas": list(self.population.etas), "eta": self.eta.tolist(),
             "by_subject": self.by_subject.tolist(), "gradient": self.gradient.tolist(),
-            "settled": self.settled.tolist(),
+            "settled": self.settled.tolist(), "classes": None if self.classes is None else self.classes.tolist(),
             "result": self.result.tolist(), "r": self.uncertainty.r.tolist(), "s": self.uncertainty.s.tolist(),
             "report": self.uncertainty.report.tolist(), "eigenvalues": self.uncertainty.eigenvalues.tolist(),
             "history": [dataclasses.asdict(h) for h in self.history], "ends": list(self.ends),
@@ -294,6 +297,9 @@ class Fit:
         def array(name: str) -> np.ndarray:
             return np.asarray(saved[name], dtype=float)
 
+        classes = None if saved.get("classes") is None else array("classes")
+        if classes is not None:
+            trial = assigned(population, trial, classes)
         return Fit(
             population=population.with_theta({n: jnp.asarray(v) for n, v in saved["theta"].items()}), trial=trial,
             method=method, backend=backend, objective=saved["objective"], by_subject=array("by_subject"),
@@ -302,7 +308,7 @@ class Fit:
             uncertainty=Uncertainty(array("r"), array("s"), array("report"), array("eigenvalues")),
             history=tuple(Iteration(**{**h, "x": tuple(h.get("x", ()))}) for h in saved["history"]),
             ends=tuple(saved["ends"]), seconds=saved["seconds"],
-            seed=saved["seed"], priors={},
+            seed=saved["seed"], priors={}, classes=classes,
         )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -17,18 +18,20 @@ class Transform(eqx.Module):
     """The estimated parameters of a population as a vector `(free,)` without constraints.
 
     Positive parameters enter as logarithms, those in an interval as logits, others as they are; a block of Omega as its
-    Cholesky factor with logarithms on the diagonal, so that it stays positive definite.
+    Cholesky factor with logarithms on the diagonal, so that it stays positive definite; probabilities of a mixture's
+    classes as the logarithms of their ratios to the last.
     """
 
     names: tuple[str, ...] = eqx.field(static=True)
     bounds: tuple[Bounds, ...] = eqx.field(static=True)
     blocks: tuple[tuple[str, ...], ...] = eqx.field(static=True)
+    shares: tuple[str, ...] = eqx.field(static=True, default=())
 
     @staticmethod
     def of(population: Population) -> Transform:
         """Of everything in `population.theta` that is not fixed.
 
-        **Raises** `ValueError` where part of an Omega block is fixed and part is not.
+        **Raises** `ValueError` where part of an Omega block, or of a mixture's probabilities, is fixed and part is not.
         """
         free = [(n, b) for n, b in population.bounds if n not in population.fixed]
         blocks = []
@@ -42,7 +45,12 @@ class Transform(eqx.Module):
                 )
             if not held:
                 blocks.append(block)
-        return Transform(tuple(n for n, _ in free), tuple(b for _, b in free), tuple(blocks))
+        shares = () if population.mixture is None else population.mixture.named
+        if held := [n for n in shares if n in population.fixed]:
+            if len(held) < len(shares):
+                raise ValueError(f"{', '.join(held)} cannot be fixed alone: fix all of {', '.join(shares)}, or none")
+            shares = ()
+        return Transform(tuple(n for n, _ in free), tuple(b for _, b in free), tuple(blocks), shares)
 
     @property
     def reported(self) -> tuple[str, ...]:
@@ -51,7 +59,7 @@ class Transform(eqx.Module):
         for block in self.blocks:
             found += [f"omega.{n}" for n in block]
             found += [f"corr.{a}.{b}" for i, a in enumerate(block) for b in block[i + 1 :]]
-        return tuple(found)
+        return (*found, *self.shares)
 
     def pack(self, theta: Any) -> Any:
         """The vector of these values."""
@@ -62,6 +70,8 @@ class Transform(eqx.Module):
             chol = jnp.linalg.cholesky(r * sd[:, None] * sd[None, :])
             parts += [jnp.log(chol[i, i]) for i in range(len(block))]
             parts += [chol[i, j] for i in range(len(block)) for j in range(i)]
+        rest = 1.0 - sum((theta[n] for n in self.shares), jnp.zeros(()))
+        parts += [jnp.log(theta[n]) - jnp.log(rest) for n in self.shares]
         return jnp.stack(parts) if parts else jnp.zeros(0)
 
     def unpack(self, x: Any, theta: Any) -> dict[str, Any]:
@@ -87,6 +97,9 @@ class Transform(eqx.Module):
                 values[f"omega.{a}"] = sd[i]
                 for j in range(i + 1, k):
                     values[f"corr.{a}.{block[j]}"] = covariance[i, j] / (sd[i] * sd[j])
+        if self.shares:
+            share = jax.nn.softmax(jnp.concatenate([x[at:], jnp.zeros(1)]))
+            values |= {n: share[k] for k, n in enumerate(self.shares)}
         return values
 
     def report(self, x: Any, theta: Any) -> Any:

@@ -16,7 +16,7 @@ from twinjax.models.base import AbstractModel
 from twinjax.naming import suggestion
 from twinjax.population.distributions import AbstractDistribution
 from twinjax.population.population import Population
-from twinjax.population.subject import TrialData
+from twinjax.population.subject import Subject, TrialData
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +78,8 @@ def cohort(
 
     **Parameters**: `patients`, how many; `covariates`, for each name a constant or a distribution, or a trial whose
     subjects' covariates are resampled whole (which keeps their correlations; what changes in time is as it was at
-    first); a patient is in the first occasion unless the occasion's covariate is given; `first`, index of the first
-    patient, for drawing in parts.
+    first); a patient is in the first occasion unless the occasion's covariate is given, and of a class of a mixture
+    drawn by its probability unless it is; `first`, index of the first patient, for drawing in parts.
     **Raises** `ValueError` for a covariate that the population needs and is not given.
     """
     if patients < 1:
@@ -118,7 +118,7 @@ class Drawing(eqx.Module):
             given = {occasions.covariate: occasions.levels[0], **given}
         known = given.covariate_names if isinstance(given, TrialData) else tuple(given)
         for needed in population.covariate_names:
-            if needed not in known:
+            if needed not in known and not (population.mixture and needed == population.mixture.covariate):
                 raise ValueError(f"the population needs the covariate {needed!r}{suggestion(needed, known)}")
         donors, drawn = {}, {}
         if isinstance(given, TrialData):
@@ -143,6 +143,10 @@ class Drawing(eqx.Module):
             if donors:
                 donor = jax.random.randint(other, (), 0, next(iter(donors.values())).shape[0])
                 own = {n: v[donor] for n, v in donors.items()}
+            mixture = population.mixture
+            if mixture is not None and mixture.covariate not in self.given:
+                p = mixture.at(population.theta)
+                own[mixture.covariate] = 1.0 + jax.random.categorical(jax.random.fold_in(key, 1), jnp.log(p))
             return population.individual(population.theta, eta, own), eta, own
 
         return jax.vmap(one)(indices)
@@ -176,9 +180,21 @@ def individuals(population: Population, theta: Any, eta: Any, covariates: Mappin
     return jax.vmap(one)(eta, dict(covariates))
 
 
+def assigned(population: Population, trial: TrialData, classes: np.ndarray) -> TrialData:
+    """The trial with every subject's most probable class of a mixture as a covariate, from their probabilities
+    `(subjects, classes)`.
+    """
+    assert population.mixture is not None
+    name, made = population.mixture.covariate, []
+    for s, probable in zip(trial, classes, strict=True):
+        own = {**s.covariates, name: float(np.argmax(probable) + 1)}
+        made.append(Subject(s.id, s.regimen, s.measurements, own, s.switch_time, s.switch_order))
+    return TrialData(tuple(made), trial.name)
+
+
 def covariate_table(population: Population, trial: TrialData) -> dict[str, Any]:
     """The covariates that the population reads, `(subjects, segments)` each, the last segment repeated to equal
-    length.
+    length. A subject whose class of a mixture is not known is of the first.
 
     **Raises** `ValueError` for a subject that lacks one, or that has an occasion which the population does not know.
     """
@@ -187,6 +203,9 @@ def covariate_table(population: Population, trial: TrialData) -> dict[str, Any]:
     for name in population.covariate_names:
         rows = []
         for s in trial:
+            if name not in s.covariates and population.mixture is not None and name == population.mixture.covariate:
+                rows.append(np.ones(segments))
+                continue
             if name not in s.covariates:
                 raise ValueError(f"subject {s.id} has no covariate {name!r}{suggestion(name, s.covariates)}")
             own = np.broadcast_to(np.asarray(s.covariates[name], float), (s.segments,))

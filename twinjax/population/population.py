@@ -18,6 +18,7 @@ from twinjax.observation import AbstractLikelihood, AbstractQuantification, Abst
 from twinjax.population.across import across_measurements, quantified
 from twinjax.population.covariance import correlated, covariance, linked
 from twinjax.population.effects import AbstractEffect
+from twinjax.population.mixture import Mixture
 from twinjax.population.occasions import Occasions
 from twinjax.population.variability import AbstractScale, LogScale
 from twinjax.units import Bounds, declared
@@ -41,6 +42,7 @@ class Population(eqx.Module):
         `model`: the typical values, as a model. `variability`: name -> standard deviation of eta (log-normal), or an
         `AbstractScale`. `correlations`: pair of names -> correlation of their etas; a name so linked is in one block,
         whose pairs are all estimated. `occasions`: what varies between the occasions of a person besides.
+        `mixture`: subpopulations, one of which each person is of.
         `covariates`: name -> effect or list of effects. `residual`: output name -> `AbstractResidual`, or
         `AbstractLikelihood` for binary data, counts, categories and events. `residual_correlations`: pair of outputs ->
         correlation of their residuals at the same time (``corr.plasma.effect``). `autocorrelation`: output ->
@@ -64,6 +66,7 @@ class Population(eqx.Module):
     crosswise: tuple[tuple[str, str], ...] = eqx.field(static=True)
     in_time: tuple[str, ...] = eqx.field(static=True)
     occasions: Occasions | None
+    mixture: Mixture | None
     blocks: tuple[tuple[str, ...], ...] = eqx.field(static=True)
     fixed: frozenset[str] = eqx.field(static=True)
     write_out: Individual | None = eqx.field(static=True)
@@ -77,6 +80,7 @@ class Population(eqx.Module):
         variability: Mapping[str, float | AbstractScale] | None = None,
         correlations: Mapping[tuple[str, str], float] | None = None,
         occasions: Occasions | None = None,
+        mixture: Mixture | None = None,
         covariates: Mapping[str, AbstractEffect | Iterable[AbstractEffect]] | None = None,
         residual: Residual | Mapping[str, Residual] | None = None,
         residual_correlations: Mapping[tuple[str, str], float] | None = None,
@@ -153,6 +157,15 @@ class Population(eqx.Module):
         self.crosswise, self.in_time = across.crosswise, across.in_time
         theta |= {n: jnp.asarray(v, float) for n, (v, _) in across.values.items()}
         limits |= {n: b for n, (_, b) in across.values.items()}
+        self.mixture = mixture
+        if mixture is not None:
+            theta |= {n: jnp.asarray(p, float) for n, p in zip(mixture.named, mixture.probabilities, strict=False)}
+            read = {e.covariate for own in self.effects.values() for e in own}
+            if individual is None and mixture.covariate not in read:
+                raise ValueError(
+                    f"no effect reads {mixture.covariate!r}, so the classes of the mixture are all the same: name it "
+                    f"in covariates, as in Categorical({mixture.covariate!r}, {{2: 0.5}})"
+                )
         for name, value in theta.items():
             if not isinstance(value, Tracer) and not np.all(np.isfinite(value)):
                 raise ValueError(f"parameter {name} is {float(value)}; give a finite value to start from")
@@ -161,9 +174,9 @@ class Population(eqx.Module):
         held -= {resolve(n, theta) for n in estimate}
         self.theta = theta
         self.fixed = frozenset(held | constant | {resolve(n, theta) for n in fixed})
-        limits |= _narrowed(bounds or {}, limits, theta, self.fixed)
-        of_omega = set(self.deviations) | set(correlated(self.blocks, {}))
-        self.bounds = tuple((n, limits.get(n, _POSITIVE)) for n in theta if n not in of_omega)
+        together = set(self.deviations) | set(correlated(self.blocks, {})) | set(mixture.named if mixture else ())
+        limits |= _narrowed(bounds or {}, limits, {n: n in together for n in theta}, self.fixed)
+        self.bounds = tuple((n, limits.get(n, _POSITIVE)) for n in theta if n not in together)
         for name, b in self.bounds:
             if name not in self.fixed and not b.lower < float(theta[name]) < b.upper:
                 raise ValueError(
@@ -194,9 +207,9 @@ class Population(eqx.Module):
 
     @property
     def covariate_names(self) -> tuple[str, ...]:
-        """Covariates that the effects, the general form and the occasions read."""
+        """Covariates that the effects, the general form, the occasions and the classes of a mixture read."""
         read = [*self.reads, *(e.covariate for effects in self.effects.values() for e in effects)]
-        return tuple(dict.fromkeys(read if self.occasions is None else [*read, self.occasions.covariate]))
+        return tuple(dict.fromkeys(read + [x.covariate for x in (self.occasions, self.mixture) if x is not None]))
 
     def with_theta(self, theta: Theta) -> Population:
         """The same population with other values, by name."""
@@ -296,17 +309,20 @@ def _positive(name: str, sd: Any) -> Any:
 
 
 def _narrowed(
-    given: Mapping[str, tuple[float, float]], limits: Mapping[str, Bounds], theta: Theta, fixed: frozenset[str]
+    given: Mapping[str, tuple[float, float]],
+    limits: Mapping[str, Bounds],
+    together: Mapping[str, bool],
+    fixed: frozenset[str],
 ) -> dict[str, Bounds]:
     """The bounds that a user gives, by full name, each inside what the parameter may be anyway."""
     found: dict[str, Bounds] = {}
     for name, pair in given.items():
-        full = resolve(name, theta)
+        full = resolve(name, together)
         lower, upper = (float(b) for b in pair)
         own = limits.get(full, _POSITIVE)
-        if full.startswith(("omega.", "corr.")):
-            raise ValueError(f"{full} cannot be bounded: Omega is kept positive definite as a whole; fix it, or give "
-                             "it a prior")  # fmt: skip
+        if together[full]:
+            raise ValueError(f"{full} cannot be bounded by itself: Omega is kept positive definite as a whole, and "
+                             "probabilities to the sum 1; fix it, or give it a prior")  # fmt: skip
         if full in fixed:
             raise ValueError(
                 f"{full} is fixed, so bounds of it have no meaning; leave them out, or name it in estimate"

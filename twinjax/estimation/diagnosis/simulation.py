@@ -36,8 +36,8 @@ def simulate_measurements(
     chunk: int | None = None,
     backend: AbstractBackend | None = None,
 ) -> np.ndarray:
-    """Measurements of new people of the same design: a trial's doses, times and covariates, new etas and residual
-    errors.
+    """Measurements of new people of the same design: a trial's doses, times and covariates, new etas, classes of a
+    mixture and residual errors.
 
     A draw depends on `seed`, the replicate's and subject's index and the measurement's place alone: not on
     `replicates`, `chunk` or the other subjects. Nothing is censored.
@@ -116,6 +116,12 @@ def _draw(population: Population, backend: AbstractBackend, design: Design, root
 
     tiled = jax.tree.map(lambda a: jnp.tile(a, (many,) + (1,) * (a.ndim - 1)), design)
     eta, error, key = jax.vmap(noise)(jnp.repeat(replicates, people), jnp.tile(jnp.arange(people), many))
+    mixture = population.mixture
+    if mixture is not None:
+        log_share = jnp.log(mixture.at(population.theta))
+        kind = 1.0 + jax.vmap(lambda k: jax.random.categorical(jax.random.fold_in(k, 2**31 - 1), log_share))(key)
+        own = jnp.broadcast_to(kind[:, None], tiled.covariates[mixture.covariate].shape)
+        tiled = eqx.tree_at(lambda d: d.covariates[mixture.covariate], tiled, own)
     f, solved = _predict(population, backend, tiled, eta)
     errors, outputs = population.errors(population.theta), output_names(population.model)
     y = jax.vmap(lambda *own: measured(errors, outputs, *own))(tiled.observed, f, error, key)

@@ -14,6 +14,7 @@ import pandas as pd
 from twinjax.estimation.engine import Engine
 from twinjax.estimation.evidence.again import engine_of
 from twinjax.estimation.methods.base import AbstractObjective
+from twinjax.estimation.methods.classes import evaluate
 from twinjax.estimation.prediction import Design, Predictor
 from twinjax.estimation.result import Fit
 from twinjax.estimation.transform import Transform
@@ -180,7 +181,7 @@ def objectives(
 
 @compiled
 def _batch(method: AbstractObjective, predictor: Predictor, design: Design, x: Any, eta: Any) -> Any:
-    return jax.vmap(lambda v: jnp.sum(method.evaluate(predictor, design, v, eta).objective))(x)
+    return jax.vmap(lambda v: jnp.sum(evaluate(method, predictor, design, v, eta).objective))(x)
 
 
 @compiled

@@ -40,7 +40,8 @@ class Estimate:
 
     **Parameters**: `x` `(free,)`; `by_subject` `(subjects,)`, the objective of each, NaN where the method computes
     none; `gradient` `(free,)`, NaN likewise; `eta` `(subjects, etas)`; `settled` `(subjects,)`; `result` `(subjects,)`,
-    solver codes; `uncertainty`; `evidence`, what is the method's own: a posterior, a Monte Carlo error.
+    solver codes; `uncertainty`; `evidence`, what is the method's own: a posterior, a Monte Carlo error; `classes`
+    `(subjects, classes)`, how probable each class of a mixture is.
     """
 
     x: np.ndarray
@@ -51,6 +52,7 @@ class Estimate:
     result: np.ndarray
     uncertainty: Uncertainty
     evidence: Any = None
+    classes: np.ndarray | None = None
 
 
 class AbstractAlgorithm(AbstractMethod):

@@ -16,7 +16,8 @@ class Evaluation(eqx.Module):
     """The objective at one point.
 
     **Parameters**: `objective` `(subjects,)`; `gradient` `(subjects, free)`, in the unconstrained parameters; `eta`
-    `(subjects, etas)`; `result` `(subjects,)`, solver codes; `settled` `(subjects,)`, whether eta-hat converged.
+    `(subjects, etas)`; `result` `(subjects,)`, solver codes; `settled` `(subjects,)`, whether eta-hat converged;
+    `classes` `(subjects, classes)`, how probable each class of a mixture is, None where there is no mixture.
     """
 
     objective: Any
@@ -24,6 +25,7 @@ class Evaluation(eqx.Module):
     eta: Any
     result: Any
     settled: Any
+    classes: Any = None
 
 
 class AbstractMethod(eqx.Module):
