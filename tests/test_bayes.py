@@ -20,6 +20,7 @@ from twinjax.estimation.methods.algorithm import Task
 from twinjax.estimation.transform import Transform
 from twinjax.models import OneCompartment, OneCompartmentOral
 from twinjax.models.base import AbstractModel
+from twinjax.progress import Search
 from twinjax.units import Amount, Bounds, Concentration, Rate, Unit, Volume
 
 # ------------------------------------------------------------------------------------------------------ distributions
@@ -227,6 +228,12 @@ def test_a_posterior_as_a_fit(posterior):
     assert "v ~ LogNormal(12, 2) (default), omega.v ~ HalfCauchy(0.5) (default)" in text
     assert posterior.history[-1].step == 1300
     assert (np.diff([h.step for h in posterior.history]) == 25).all()
+    search = Search(posterior.population)
+    for step in posterior.history[:20]:
+        search.note(step)
+    first, last = posterior.history[0], posterior.history[19]
+    assert search.rate == pytest.approx(475 / (last.seconds - first.seconds))
+    assert search.remaining == pytest.approx((1300 - 500) / search.rate)
 
 
 def test_draws_as_arviz_data(posterior):

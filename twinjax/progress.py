@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 import time
@@ -86,15 +87,19 @@ class Search:
         if len(own) < 2:
             return math.nan
         span = own[-1].seconds - own[0].seconds
-        return (len(own) - 1) / span if span > 0 else math.nan
+        steps = sum(b.step - a.step if a.start == b.start else b.step for a, b in itertools.pairwise(own))
+        return steps / span if span > 0 else math.nan
 
     @property
     def remaining(self) -> float:
         """Seconds that the search may still take, nan where nothing can be said.
 
-        Read off how fast the logarithm of the gradient has fallen over the last ten iterations of this start, with
-        the starts still to come as long as the mean of those that ended; a rough guess, and shown as one.
+        Of a method that knows how many iterations it takes, from their rate. Else read off how fast the logarithm of
+        the gradient has fallen over the last ten iterations of this start, with the starts still to come as long as
+        the mean of those that ended; a rough guess, and shown as one.
         """
+        if self.history and self.history[-1].of:
+            return (self.history[-1].of - self.history[-1].step) / self.rate
         own = [h for h in self.history if (h.stage, h.start) == (self.stage, self.history[-1].start)][-10:]
         tolerance = getattr(self.inner, "gradient_tolerance", None)
         if tolerance is None or len(own) < 4 or not all(h.gradient > 0 for h in own):

@@ -61,9 +61,12 @@ def fit(
     clock, history = _Clock(), list[Iteration]()
 
     def watched(stage: int, index: int) -> Watch:
+        own = method.steps[stage]
+        many = own.iterations if isinstance(own, AbstractAlgorithm) else 0
+
         def watch(count: int, x: np.ndarray, f: float, g: np.ndarray) -> None:
             at, steepest = tuple(float(v) for v in x), float(np.max(np.abs(g), initial=0.0))
-            step = Iteration(index, count, float(f), steepest, clock.now, at, stage)
+            step = Iteration(index, count, float(f), steepest, clock.now, at, stage, many)
             history.append(step)
             if progress is not None:
                 progress(step)

@@ -32,7 +32,8 @@ from twinjax.units import declared
 @dataclasses.dataclass(frozen=True)
 class Iteration:
     """One step of a search: which start, which step, the objective and the largest |gradient| (NaN where the method
-    has none), seconds since the beginning, the unconstrained vector, and which method of a chain.
+    has none), seconds since the beginning, the unconstrained vector, which method of a chain, and how many steps that
+    will take (0 where it cannot say).
     """
 
     start: int
@@ -42,6 +43,7 @@ class Iteration:
     seconds: float
     x: tuple[float, ...] = ()
     stage: int = 0
+    of: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -63,6 +63,11 @@ class AbstractAlgorithm(AbstractMethod):
         """The objective function that its engine offers, for eta-hats and linearised standard errors."""
         return FOCEI()
 
+    @property
+    def iterations(self) -> int:
+        """How many it will take; 0 where it cannot say."""
+        return 0
+
     @abc.abstractmethod
     def estimate(self, task: Task) -> Estimate:
         """Do it. **Raises** `RuntimeError` naming the subjects that cannot be evaluated where it starts."""

@@ -82,11 +82,12 @@ class NUTS(AbstractAlgorithm):
         transform, theta = density.predictor.transform, density.predictor.population.theta
         subjects = density.design.problem.patients
         plan = schedule(self.warmup, self.draws, self.every)
+        acceptance = jnp.asarray(self.acceptance)
         traces, done, stopped = list[Trace](), 0, False
         try:
             while done < self.iterations:
                 rows = jnp.asarray(plan[done : done + self.every])
-                chains, trace = advance(density, chains, rows, self.acceptance, self.dense, self.doublings)
+                chains, trace = advance(density, chains, rows, acceptance, self.dense, self.doublings)
                 traces.append(jax.tree.map(np.asarray, trace))
                 done = min(done + self.every, self.iterations)
                 x = np.asarray(jnp.mean(chains.state.position, axis=0))[: density.free]
@@ -111,6 +112,7 @@ class NUTS(AbstractAlgorithm):
         predictor, given = task.engine.predictor, task.engine.priors
         own = [any(f"corr.{a}.{b}" in given for a in block for b in block) for block in predictor.transform.blocks]
         priors = completed(predictor.population, predictor.transform, given)
+        priors = jax.tree.map(jnp.asarray, priors)  # numbers that are no part of the program, to compile it once
         return PosteriorDensity(predictor, task.engine.design, priors, tuple(1.0 if g else self.lkj for g in own))
 
     def _begun(self, task: Task, density: PosteriorDensity) -> Chains:
