@@ -1,9 +1,10 @@
 """How long does a population fit take, from start to estimates? One question, one JSON line per engine.
 
 Theophylline (12 subjects, 132 observations), one compartment with first-order absorption, log-normal ka, cl and v, additive
-error, FOCEI from the same starting values, by twinjax through the closed form and through the ODE. `compile` is the first
+error, FOCEI from the same starting values, by twinjax through kernels, the closed form and diffrax. `compile` is the first
 evaluation of objective and gradient, less one that is compiled; `search` the whole minimisation once compiled; `covariance` the
-standard errors. The reference objective is 116.803 (NONMEM), to which `error` is the distance.
+standard errors; `whole_cpu` the processor's seconds of a whole fit once compiled, whatever else the machine does. The reference
+objective is 116.803 (NONMEM), to which `error` is the distance.
 
 Where R with nlme is installed, its fit of the same model and data (Lindstrom-Bates, maximum likelihood) is timed in the same
 run, as a peer: it minimises a related objective, without gradients through eta-hat.
@@ -14,6 +15,7 @@ Run as ``python benchmarks/focei.py [--repeats 5]``.
 import argparse
 import importlib.metadata
 import json
+import os
 import platform
 import shutil
 import statistics
@@ -25,6 +27,7 @@ import jax
 import twinjax as tj
 from twinjax.datasets import theophylline
 from twinjax.models import OneCompartmentOral
+from twinjax.solve.fused import Tsit5
 
 REFERENCE = 116.803
 R = """
@@ -39,9 +42,8 @@ s <- sapply(1:5, function(i) system.time(f())[["elapsed"]]); cat(median(s), as.n
 def line(**found: object) -> None:
     versions = {n: importlib.metadata.version(n) for n in ("jax", "diffrax", "twinjax")}
     device = str(jax.devices()[0].device_kind)
-    print(
-        json.dumps({"benchmark": "focei", "device": device, "python": platform.python_version(), **versions, **found})
-    )
+    about = {"device": device, "python": platform.python_version(), "load": round(os.getloadavg()[0], 1)}
+    print(json.dumps({"benchmark": "focei", **about, **versions, **found}), flush=True)
 
 
 def main() -> None:
@@ -54,11 +56,19 @@ def main() -> None:
         residual=tj.Additive(0.7),
     )
     trial = theophylline()
-    for name, backend in (("Exact", tj.Exact()), ("Diffrax", tj.Diffrax())):
+    backends = {
+        "Fused": tj.Fused(),
+        "Fused Tsit5": tj.Fused(method=Tsit5()),
+        "Exact": tj.Exact(),
+        "Diffrax": tj.Diffrax(),
+    }
+    for name, backend in backends.items():
         begin = time.perf_counter()
         first = tj.fit(population, trial, backend=backend)
         whole = time.perf_counter() - begin
+        worked = time.process_time()
         again = [tj.fit(population, trial, backend=backend) for _ in range(repeats)]
+        worked = time.process_time() - worked
         line(
             engine=f"twinjax {name}",
             subjects=len(trial),
@@ -66,6 +76,7 @@ def main() -> None:
             search=round(statistics.median(f.seconds["search"] for f in again), 3),
             covariance=round(statistics.median(f.seconds["covariance"] for f in again), 3),
             first_fit_whole=round(whole, 3),
+            whole_cpu=round(worked / repeats, 3),
             iterations=len(first.history),
             objective=round(first.objective, 5),
             error=round(abs(first.objective - REFERENCE), 5),

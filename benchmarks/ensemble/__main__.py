@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import reference
 from measure import Task
-from plan import PEERS, SECTIONS, TOOLS, Choice
+from plan import MATCHED, PEERS, SECTIONS, TOOLS, Choice
 from problems import CASES
 
 _OWN = ("twinjax", "vmap(diffrax)")
@@ -102,7 +102,6 @@ def compared(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         mine = [x for x in lines if (x["case"], x["what"], x["precision"]) == (case, what, precision)]
         mine = [x for x in mine if "patients_per_s" in x and (size == 0 or x["asked"] == size)]
         one = {x["engine"]: x.get("patients_per_cpu_s", x["patients_per_s"]) for x in mine if x["cores"] < 2}
-        wall = {x["engine"]: x["patients_per_s"] for x in mine if x["cores"] == 1}
         two = {x["engine"]: x["patients_per_s"] for x in mine if x["cores"] == 2}
         engine = "twinjax.Fused" if "twinjax.Fused" in one else "twinjax.Exact"
         if engine not in one:
@@ -116,8 +115,11 @@ def compared(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for name, others in (("over_diffrax", stock), ("over_best_tool", tools)):
             if others:
                 line[name] = round(one[engine] / max(others.values()), 1)
+            errors = [x["error"] for x in mine if x["engine"] in others]
+            if others and MATCHED in one and line["error"][MATCHED] <= min(errors):
+                line[f"{name}_at_matched_error"] = round(one[MATCHED] / max(others.values()), 1)
         if engine in two:
-            line["two_cores_over_one"] = round(two[engine] / wall[engine], 2)
+            line["two_cores_over_one"] = round(two[engine] / one[engine], 2)
         forward = [x for x in lines if _forward_of(x, case, engine, precision, size)]
         forward = [x.get("patients_per_cpu_s", x["patients_per_s"]) for x in forward]
         if what == "gradient" and forward:

@@ -14,6 +14,9 @@ PEERS = ("vmap(diffrax)", "mrgsolve", "numbalsoda", "libRoadRunner", "scipy", "g
 TOOLS = ("mrgsolve", "numbalsoda", "libRoadRunner")
 """The peers that are compiled tools of the field; the best of them is the second mark."""
 
+MATCHED = "twinjax.Fused matched"
+"""`Fused` at a looser tolerance, at which it errs about as much as the peers do at theirs, and no more."""
+_LOOSER = {("P1", "forward"): 4.0, ("P2", "forward"): 10.0, ("P3", "forward"): 9.0, ("P3", "gradient"): 30.0}
 _PATIENTS = {
     "twinjax.Fused": {"P1": 32768, "P2": 8192, "P3": 16384, "closed": 65536, "lorenz": 262144, "gradient": 8192},
     "twinjax.Diffrax": {"P1": 4096, "P2": 512, "P3": 1024, "gradient": 1024},
@@ -60,6 +63,8 @@ class Choice:
             what = section if section in ("gradient", "closed") else "forward"
             precision = "float32" if section == "lorenz" else "float64"
             for engine, size in self._engines(section):
+                if engine == MATCHED and (case, what) not in _LOOSER:
+                    continue
                 for cores in (1, 2) if engine in ("twinjax.Fused", "twinjax.Exact") else (1,):
                     if cores <= len(self.cores):
                         yield self._task(case, what, engine, size, cores, precision=precision)
@@ -69,6 +74,8 @@ class Choice:
             if section in sizes and (engine.startswith("twinjax") or engine in self.peers):
                 size = max(2, min(sizes[section] // 64, 256)) if self.quick else sizes[section]
                 yield engine, size
+                if engine == "twinjax.Fused":
+                    yield MATCHED, size
                 if section == "gradient" and engine == "vmap(diffrax)":
                     yield f"{engine} forward mode", size
 
@@ -96,6 +103,9 @@ class Choice:
     def _task(self, case: str, what: str, engine: str, patients: int, cores: int, **more: object) -> Task:
         single = more.get("precision") == "float32"
         rtol, atol = (FLOAT32_RTOL, FLOAT32_ATOL) if single else (RTOL, ATOL)
+        if engine == MATCHED:
+            looser = _LOOSER[case, what]
+            rtol, atol = looser * rtol, looser * atol
         if case == "lorenz":  # as the paper asks, of single precision too
             rtol = atol = 1e-8
         settings = {
