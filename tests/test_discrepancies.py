@@ -9,12 +9,15 @@ import pytest
 import scipy.linalg
 import scipy.stats
 
+from tests.lines import Line
 from twinjax import (
     FOCEI,
     Additive,
+    Exact,
     LogNormalError,
     Measurements,
     NaturalScale,
+    Poisson,
     Population,
     Proportional,
     Regimen,
@@ -172,6 +175,26 @@ def test_what_does_not_vary_takes_no_part():
         npde(population(), simulated(), replicates=5)
     with pytest.raises(ValueError, match="give a trial"):
         npde(population())
+
+
+def test_counts_take_no_part():
+    """NPDE of an output with a residual error are those without the counts measured beside it."""
+    p = Population(
+        Line(base=1.0, slope=0.5), variability={"base": NaturalScale(0.5)}, residual={"level": Additive(0.3), "double": Poisson()}
+    )  # fmt: skip
+    rng, level, both = np.random.default_rng(5), [], []
+    for i in range(8):
+        y = 1.0 + 0.5 * rng.standard_normal() + 0.5 * TIMES + 0.3 * rng.standard_normal(5)
+        level.append(Subject(str(i), measurements=Measurements(TIMES, y, ("level",) * 5)))
+        m = Measurements(np.tile(TIMES, 2), np.append(y, [1, 2, 0, 3, 8]), ("level",) * 5 + ("double",) * 5)
+        both.append(Subject(str(i), measurements=m))
+    alone, table = (module.npde(p, TrialData(tuple(t)), replicates=100, seed=2, backend=Exact()) for t in (level, both))
+    counts = table["OUTPUT"] == "double"
+    assert table.loc[counts, ["NPD", "NPDE"]].isna().all(axis=None)
+    assert table.loc[counts, "EPRED"].notna().all()
+    np.testing.assert_allclose(table.loc[~counts, ["NPD", "NPDE"]], alone[["NPD", "NPDE"]], rtol=1e-9, atol=1e-9)
+    few = check(p, TrialData(tuple(both)), replicates=100, seed=2, backend=Exact(), intervals=(0.5,))
+    assert few["observed"].sum() == pytest.approx(100 * np.mean(np.abs(alone["NPD"]) > scipy.stats.norm.ppf(0.75)))
 
 
 # ------------------------------------------------------------------------------------------------------ numerical check

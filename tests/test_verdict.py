@@ -9,6 +9,7 @@ import pytest
 
 from twinjax import FO, FOCE, FOCEI, Additive, Exact, NaivePooled, Population, compare, fit, plots
 from twinjax.datasets import theophylline
+from twinjax.estimation.evidence.protocol import AbstractEvidence
 from twinjax.estimation.evidence.uncertainty import Uncertainty
 from twinjax.estimation.methods.algorithm import AbstractAlgorithm, Estimate
 from twinjax.estimation.result import Fit
@@ -182,6 +183,25 @@ def test_a_fit_without_an_objective_is_kept(tmp_path):
     assert again.evidence is None
     np.testing.assert_array_equal(again.table["estimate"], found.table["estimate"])
     assert "no objective" in str(again)
+
+
+class Draws(AbstractEvidence):
+    """What a sampling method would keep."""
+
+    statement = "Converged: R-hat at most 1.001."
+    doubts = ("Only 30 effective draws of ka.",)
+    intervals = {"ka": (1.0, 2.0)}
+    remarks = "priors: none"
+
+
+def test_what_evidence_said_is_kept(tmp_path):
+    found = fitted(gradient=np.full(9, np.nan), evidence=Draws())
+    again = Fit.load(found.save(tmp_path / "f.json"), found.population, found.trial, method=FOCEI(), backend=Exact())
+    assert again.verdict == found.verdict
+    assert again.converged
+    assert again.doubts[0] == "Only 30 effective draws of ka."
+    assert again.table.loc["ka", ["lower", "upper"]].tolist() == [1.0, 2.0]
+    assert str(again) == str(found)
 
 
 # ------------------------------------------------------------------------------------------------------------ the trace

@@ -16,6 +16,7 @@ import pandas as pd
 
 from twinjax.estimation.doubts import at_bounds, ill_conditioned, local_optima
 from twinjax.estimation.evidence.protocol import AbstractEvidence
+from twinjax.estimation.evidence.recorded import Recorded
 from twinjax.estimation.evidence.uncertainty import Uncertainty
 from twinjax.estimation.methods.base import AbstractMethod
 from twinjax.estimation.transform import Transform
@@ -270,6 +271,7 @@ class Fit:
             "report": self.uncertainty.report.tolist(), "eigenvalues": self.uncertainty.eigenvalues.tolist(),
             "history": [dataclasses.asdict(h) for h in self.history], "ends": list(self.ends),
             "seconds": dict(self.seconds), "seed": self.seed, "verdict": self.verdict,
+            "evidence": Recorded.of(self.evidence),
         }  # fmt: skip
 
     def save(self, file: str | Path) -> Path:
@@ -283,8 +285,8 @@ class Fit:
     def load(
         file: str | Path, population: Population, trial: TrialData, *, method: AbstractMethod, backend: AbstractBackend
     ) -> Fit:
-        """A saved fit, with the population and trial that it was made from. Priors and the method's own evidence are
-        not in the file, and with the latter its doubts; they stand in its `verdict` there.
+        """A saved fit, with the population and trial that it was made from. Priors are not in the file, and of the
+        method's own evidence only what it said (`Recorded`).
 
         **Raises** `ValueError` where they do not have the parameters or subjects of the file.
         """
@@ -302,6 +304,7 @@ class Fit:
         classes = None if saved.get("classes") is None else array("classes")
         if classes is not None:
             trial = assigned(population, trial, classes)
+        said = saved.get("evidence")
         return Fit(
             population=population.with_theta({n: jnp.asarray(v) for n, v in saved["theta"].items()}), trial=trial,
             method=method, backend=backend, objective=saved["objective"], by_subject=array("by_subject"),
@@ -310,7 +313,7 @@ class Fit:
             uncertainty=Uncertainty(array("r"), array("s"), array("report"), array("eigenvalues")),
             history=tuple(Iteration(**{**h, "x": tuple(h.get("x", ()))}) for h in saved["history"]),
             ends=tuple(saved["ends"]), seconds=saved["seconds"],
-            seed=saved["seed"], priors={}, classes=classes,
+            seed=saved["seed"], priors={}, evidence=None if said is None else Recorded(said), classes=classes,
         )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from twinjax.estimation.diagnosis.numerical_check import numerical_check
 from twinjax.estimation.diagnosis.predictive_check import predictive_check
 from twinjax.estimation.diagnosis.residuals import diagnose
 from twinjax.estimation.result import Fit
+from twinjax.observation import AbstractResidual
 from twinjax.reports.tables import measured
 
 _VECTOR = 4000
@@ -51,13 +52,14 @@ class Checks:
 
 
 def pictures(fit: Fit, *, replicates: int = 300, seed: int = 0, checks: Checks | None = None) -> list[Picture]:
-    """The usual pictures of a fit, for each output where several are measured; none is drawn before it is asked for.
+    """The usual pictures of a fit, for each output that has a residual error; none is drawn before it is asked for.
 
     **Parameters**: `replicates`, simulated trials of each predictive check (three times as many for NPDE); `seed`;
     `checks`, residuals that are at hand.
     """
     checks = checks or Checks(fit, replicates, seed)
-    model, outputs = fit.population.model, tuple(measured(fit))
+    model, errors = fit.population.model, fit.population.residuals
+    outputs = tuple(n for n in measured(fit) if isinstance(errors.get(n), AbstractResidual))
     random, found = bool(fit.population.etas), list[Picture]()
     for output in outputs:
         suffix, of = ("", "") if len(outputs) == 1 else (f"-{output}", f" of {output}")

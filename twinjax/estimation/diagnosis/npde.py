@@ -41,7 +41,7 @@ def npde(
     **Parameters**: `source`, a fit or a population; `trial`, the data (default: those fitted); `replicates`, K;
     `chunk`, `backend` as in `simulate_measurements`.
     **Returns** one row a measurement in the order of the trial: ID, TIME, TAD, OUTPUT, DV, CENS, EPRED (mean of the
-    simulated, in the output's unit), NPD, NPDE.
+    simulated, in the output's unit), NPD, NPDE, which are NaN for outputs that have a likelihood instead of an error.
     **Assumptions**: E and L are of values on the scale of the residual error's transform. A fraction of 0 or 1 counts
     as 1/(2K) or 1 - 1/(2K). A censored value is imputed: its fraction is drawn evenly from those that its interval
     allows, and its y is that quantile of the simulated; the simulated beyond the output's limit (the highest that the
@@ -63,11 +63,12 @@ def npde(
     observed = observations(population, trial)
     index = np.asarray(observed.output)
     low, high = limits(index, np.asarray(observed.value), np.asarray(observed.censored), len(outputs))
+    known = normal_outputs(population)
     rng, frames = np.random.default_rng(seed), []
     for i, s in enumerate(trial):
         m, n = s.measurements, len(s.measurements)
-        simulated = drawn[:, i, :n]
-        simulated = simulated[np.all(np.isfinite(simulated), axis=1)]
+        simulated, own = drawn[:, i, :n], np.isin(index[i, :n], known)
+        simulated = simulated[np.all(np.isfinite(simulated[:, own]), axis=1)]
         npd = npde = mean = np.full(n, np.nan)
         if n and len(simulated) > n:
             at = _fractions(simulated, m.value, m.censored, m.limit, rng)
@@ -77,8 +78,8 @@ def npde(
                 _moved(population, outputs, index[i, :n], v)
                 for v in (y, _redrawn(simulated, low[index[i, :n]], high[index[i, :n]], rng))
             )
-            npde = _decorrelated(moved, y)
-            still = np.ptp(simulated, axis=0) == 0
+            npde = _decorrelated(moved, np.where(own, y, np.nan))
+            still = ~own | (np.ptp(simulated, axis=0) == 0)
             npd, npde = (np.where(still, np.nan, e) for e in (npd, npde))
         frames.append(pd.DataFrame({
             "ID": s.id, "TIME": m.time, "TAD": time_after_dose(s), "OUTPUT": [outputs[k] for k in index[i, :n]],
@@ -126,9 +127,15 @@ def sources(
     return source, trial, backend
 
 
+def normal_outputs(population: Population) -> list[int]:
+    """Which of the model's outputs have a residual error."""
+    errors = population.errors(population.theta).residuals
+    return [i for i, name in enumerate(output_names(population.model)) if name in errors]
+
+
 def _moved(population: Population, outputs: tuple[str, ...], index: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Values on the scale of their outputs' residual errors."""
-    moved, errors = np.array(y, float), population.errors(population.theta)
+    moved, errors = np.array(y, float), population.errors(population.theta).residuals
     for i, name in enumerate(outputs):
         if name in errors and np.any(own := index == i):
             moved[..., own] = np.asarray(errors[name].transform(jnp.asarray(moved[..., own])))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from twinjax.estimation.diagnosis.npde import limits, sources
+from twinjax.estimation.diagnosis.npde import limits, normal_outputs, sources
 from twinjax.estimation.diagnosis.simulation import design_of, draw_measurements
 from twinjax.estimation.likelihood import observations
 from twinjax.estimation.result import Fit
@@ -42,8 +42,9 @@ def numerical_check(
     `observed`, and what simulated trials have against the same intervals: `expected` (on average: half of what is
     outside the interval, but for ties of censored values), `lower` and `upper`; `ratio`, observed / expected;
     `inside`, whether observed lies between.
-    **Assumptions**: values beyond an output's limit of quantification rank lowest (highest) in data and simulations
-    alike, and count half of their ties; replicates with a subject that could not be solved are left out.
+    **Assumptions**: outputs that have a likelihood instead of a residual error are left out. Values beyond an output's
+    limit of quantification rank lowest (highest) in data and simulations alike, and count half of their ties;
+    replicates with a subject that could not be solved are left out.
     **Raises** `ValueError` for an output that is not there.
     **Reference**: Karlsson & Holford 2008, PAGE 17 abstr 1434 (a tutorial on predictive checks).
     """
@@ -52,7 +53,7 @@ def numerical_check(
     drawn = draw_measurements(population, design, range(replicates), seed, chunk, choose(design.problem, backend))
     o = observations(population, trial)
     index, value, censored = (np.asarray(a) for a in (o.output, o.value, o.censored))
-    keep = np.asarray(o.there)
+    keep = np.asarray(o.there) & np.isin(index, normal_outputs(population))
     if output is not None:
         there = [outputs[k] for k in np.unique(index[keep])]
         keep = keep & (index == outputs.index(resolve(output, there, "measured output")))
