@@ -161,6 +161,37 @@ def test_the_gradient_between_occasions_is_exact():
     np.testing.assert_allclose(gradient, found, rtol=1e-5, atol=1e-6)  # of the differences
 
 
+def test_a_fit_of_two_levels_and_one_of_residuals_correlated_in_time_by_nlme():
+    """R's nlme 3.1, of the same numbers: lme(y ~ t, random = list(id = ~1, occ = ~1), method = "ML") and
+    gls(y ~ t, correlation = corCAR1(form = ~ t | id), method = "ML").
+    """
+    rng, made = np.random.default_rng(7), []
+    for i in range(12):
+        b, t = rng.normal(0, 0.8), np.arange(8.0)
+        k = rng.normal(0, 0.6, 2)[np.repeat([0, 1], 4)]
+        y = 1 + b + k + 0.5 * t + rng.normal(0, 0.4, 8)
+        made.append(tj.Subject(
+            str(i), measurements=tj.Measurements.of(t, y, "level"), covariates={"OCC": np.array([1.0, 2.0])},
+            switch_time=np.array([3.5]), switch_order=np.array([0.0]),
+        ))  # fmt: skip
+    trial, quiet = tj.TrialData(tuple(made)), {"covariance": False, "optimiser": tj.BFGS(1e-5)}
+    levels = tj.Population(
+        Line(1.0, 0.5), variability={"base": tj.NaturalScale(0.5)}, residual={"level": tj.Additive(0.5)},
+        occasions=tj.Occasions("OCC", 2, {"base": 0.5}),
+    )  # fmt: skip
+    fit = tj.fit(levels, trial, method=tj.FO(), **quiet)
+    assert fit.minus_two_log_likelihood == pytest.approx(146.9166459, abs=1e-6)  # the digits that R printed
+    want = {"base": 0.9391031, "slope": 0.4775907, "omega.base": 0.8199426, "omega.base.occasion": 0.5418754,
+            "level.additive": 0.3494107}  # fmt: skip
+    for name, value in want.items():
+        assert fit.theta[name] == pytest.approx(value, rel=2e-5)  # where both stop
+    in_time = tj.Population(Line(1.0, 0.5), residual={"level": tj.Additive(0.9)}, autocorrelation={"level": 0.5})
+    fit = tj.fit(in_time, trial, method=tj.NaivePooled(), **quiet)
+    assert fit.minus_two_log_likelihood == pytest.approx(189.2086591, abs=1e-6)  # the digits that R printed
+    assert fit.theta["level.autocorrelation"] == pytest.approx(0.80455942, rel=1e-6)
+    assert fit.theta["level.additive"] == pytest.approx(1.0227326, rel=1e-6)
+
+
 @pytest.fixture(scope="module")
 def line_fit():
     return tj.fit(line_population(), line_trial(), optimiser=tj.BFGS(max_steps=2), covariance=False)

@@ -74,17 +74,15 @@ class Predictor(eqx.Module):
             set(p.scales) | set(p.effects) | set(transform.names) | set(occasions.variability if occasions else ())
         )
         active = tuple(n for n in own if n in varying) if p.write_out is None else own
-        errors = {f"{o}.{n}" for o, r in p.residuals.items() for n in names(r)}
-        errors |= {f"corr.{a}.{b}" for a, b in p.crosswise} | {f"{n}.autocorrelation" for n in p.in_time}
-        structural = tuple(i for i, n in enumerate(transform.names) if n not in errors)
-        if design.problem.segments == 1:
-            return Predictor(p, transform, backend, tuple((n, None) for n in active), 1, False, None)
+        structural = tuple(i for i, n in enumerate(transform.names) if n not in p.residual_names)
         changing = {n for n, v in design.covariates.items() if _changes(v)}
         moving = {n for n, effects in p.effects.items() if any(e.covariate in changing for e in effects)}
         if occasions is not None and occasions.covariate in changing:
             moving |= set(occasions.variability)
         if p.write_out is not None:
-            moving = set(own)
+            moving = set(own) if changing else set()
+        if design.problem.segments == 1 or not moving:
+            return Predictor(p, transform, backend, tuple((n, None) for n in active), 1, False, None)
         by_occasion = occasions is not None and changing <= {occasions.covariate}
         places = len(occasions.levels) if occasions is not None and by_occasion else design.problem.segments
         held = [(n, k) for n in active for k in (range(places) if n in moving else [None])]
@@ -147,7 +145,9 @@ class Predictor(eqx.Module):
 
     def solve(self, z: Any, x: Any, design: Design) -> tuple[Any, Any]:
         """Predictions `(subjects, samples)` of what was observed, and result codes."""
-        problem = eqx.tree_at(lambda p: p.model, design.problem, self.models(z, x, design.covariates))
+        model = self.models(z, x, design.covariates)
+        model = jax.tree.map(lambda m: jnp.broadcast_to(m, (m.shape[0], design.problem.segments)), model)
+        problem = eqx.tree_at(lambda p: p.model, design.problem, model)
         solution = self.backend.solve(problem)
         return jax.vmap(select)(solution.output, design.observed), solution.result
 

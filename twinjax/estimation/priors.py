@@ -27,7 +27,7 @@ def supported(priors: Mapping[str, AbstractDistribution], transform: Transform) 
     bounds of its parameter: a search, or a sampler, would meet a wall there. A prior that reaches beyond the bounds
     is cut off by them.
     """
-    bounds = dict(zip(transform.names, transform.bounds, strict=True))
+    bounds = dict(zip(transform.names, transform.bounds, strict=True)) | dict.fromkeys(transform.shares, Bounds(0, 1))
     for name, prior in priors.items():
         if name not in transform.reported:
             raise ValueError(f"there is a prior on {name}, which is not estimated")

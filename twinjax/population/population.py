@@ -211,6 +211,21 @@ class Population(eqx.Module):
         read = [*self.reads, *(e.covariate for effects in self.effects.values() for e in effects)]
         return tuple(dict.fromkeys(read + [x.covariate for x in (self.occasions, self.mixture) if x is not None]))
 
+    @property
+    def residual_names(self) -> frozenset[str]:
+        """Names of the parameters of residual errors and likelihoods, correlations of residuals among them."""
+        found = {f"{o}.{n}" for o, r in self.residuals.items() for n in names(r)}
+        found |= {f"corr.{a}.{b}" for a, b in self.crosswise} | {f"{n}.autocorrelation" for n in self.in_time}
+        return frozenset(found)
+
+    def places(self, block: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+        """Where the random effects of a block of Omega are in eta: once, or once an occasion."""
+        between, within = self._levels
+        if block[0] in between:
+            return (tuple(between.index(n) for n in block),)
+        occasions = 0 if self.occasions is None else len(self.occasions.levels)
+        return tuple(tuple(len(between) + k * len(within) + within.index(n) for n in block) for k in range(occasions))
+
     def with_theta(self, theta: Theta) -> Population:
         """The same population with other values, by name."""
         arrays = {n: jnp.asarray(v, float) for n, v in theta.items()}  # a Python number would be compiled in

@@ -203,9 +203,9 @@ class Plan(eqx.Module):
         table = covariate_table(population, trial)
         problem = pose(who)
         predictor = Predictor.of(population, transform, choose(problem, backend), Design(problem, observed, table))
-        errors = {f"{o}.{n}" for o, r in population.residuals.items() for n in _names(r)}
+        _normal(population)
         fixed = np.zeros(len(transform.reported), bool)
-        fixed[: len(transform.names)] = [n not in errors for n in transform.names]
+        fixed[: len(transform.names)] = [n not in population.residual_names for n in transform.names]
         return Plan(
             predictor, who, observed, table, jnp.asarray([float(g.subjects) for g in each]),
             transform.pack(population.theta), jnp.asarray(fixed), form,
@@ -267,6 +267,19 @@ class Plan(eqx.Module):
         return Information(transform.reported, value, back.T @ matrix @ back, groups, self.form)
 
 
+def _normal(population: Population) -> None:
+    """**Raises** `ValueError` for what is not normal, with independent residuals, about a linearised prediction."""
+    errors = population.errors(population.theta)
+    what = {
+        f"the likelihood of {', '.join(errors.likelihoods)}": errors.likelihoods,
+        "method M4": errors.above_zero,
+        "correlated residuals": errors.correlated,
+        "a mixture of subpopulations": population.mixture,
+    }
+    if said := [n for n, there in what.items() if there]:
+        raise ValueError(f"the expected information is not known for {', '.join(said)}; leave that out of the design")
+
+
 def _typical(id: str, group: SamplingGroup) -> Subject:
     time = np.concatenate([t for t in group.by_output.values()])
     output = tuple(o for o, t in group.by_output.items() for _ in t)
@@ -275,10 +288,6 @@ def _typical(id: str, group: SamplingGroup) -> Subject:
 
 def _scaled(regimen: Regimen, factor: Any) -> Regimen:
     return eqx.tree_at(lambda r: (r.amount, r.rate), regimen, (regimen.amount * factor, regimen.rate * factor))
-
-
-def _names(residual: Any) -> list[str]:
-    return [f.name for f in dataclasses.fields(residual)]
 
 
 @compiled
