@@ -7,7 +7,7 @@ program serves all trials.
 
 12 subjects, 4 samples each, one compartment, a block Omega of two, proportional error.
 
-Run as ``python benchmarks/calibration_of_bayes.py [--trials 100] [--out results/bayes-cpu.jsonl]``.
+Run as ``python benchmarks/calibration_of_bayes.py [--trials 100] [--first 0] [--out results/bayes-cpu.jsonl]``.
 
 **Reference**: Talts, Betancourt, Simpson, Vehtari & Gelman 2018, arXiv:1804.06788.
 """
@@ -16,6 +16,7 @@ import argparse
 import importlib.metadata
 import json
 import platform
+import sys
 import time
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def simulated(population, seed):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0, help="number of the first trial, so that runs add up")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     start = tj.Population(
@@ -67,7 +69,7 @@ def main() -> None:
     )  # fmt: skip
     method = tj.NUTS(warmup=300, draws=DRAWS, acceptance=0.9, lkj=LKJ)
     ranks, divergent, rhat, seconds = [], 0, [], []
-    for trial in range(args.trials):
+    for trial in range(args.first, args.first + args.trials):
         true = truth(jax.random.fold_in(jax.random.key(2026), trial))
         data = simulated(start.with_theta({**start.theta, **true}), trial)
         begin = time.perf_counter()
@@ -78,11 +80,12 @@ def main() -> None:
         ranks.append((thinned < np.array([true[n] for n in found.names])).sum(axis=0))
         divergent += found.divergences
         rhat.append(max(found.rhat.values()))
+        print(f"trial {trial}: ranks {ranks[-1].tolist()}, {seconds[-1]:.1f} s", file=sys.stderr)
     counts = [np.histogram(r, BINS, (-0.5, KEPT + 0.5))[0] for r in np.array(ranks).T]
     p = {n: round(float(scipy.stats.chisquare(c).pvalue), 4) for n, c in zip(found.names, counts, strict=True)}
     line = {
         "benchmark": "calibration_of_bayes", "device": str(jax.devices()[0].device_kind), "python": platform.python_version(),
-        **{n: importlib.metadata.version(n) for n in ("jax", "blackjax", "twinjax")}, "trials": args.trials, "subjects": SUBJECTS,
+        **{n: importlib.metadata.version(n) for n in ("jax", "blackjax", "twinjax")}, "first": args.first, "trials": args.trials, "subjects": SUBJECTS,
         "draws_a_trial": method.chains * DRAWS, "ranks_of": KEPT + 1, "p": p, "smallest_p": min(p.values()),
         "bonferroni": round(0.05 / len(p), 4), "bins": {n: c.tolist() for n, c in zip(found.names, counts, strict=True)},
         "divergent_share": divergent / (args.trials * method.chains * DRAWS), "rhat_above_1.01": sum(r > 1.01 for r in rhat),
