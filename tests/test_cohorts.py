@@ -369,6 +369,9 @@ def test_shards_follow_from_the_size_of_the_cohort():
     assert sizes(patients=10_000) == (5, 2048)
     assert sizes(patients=1_000_000) == (62, 16384)
     assert sizes(patients=1_000_000, shard=10**6) == (1, 10**6)
+    blocks = [(25, None), (1000, None), (6000, None), (10_000, None), (10_000, 300), (10_000, 100_000), (10**6, None)]
+    found = [oral(patients=n, shard=shard).settled(backend).block for n, shard in blocks]
+    assert found == [256, 1024, 1024, 2048, 256, 256, 16384]
     plan = oral(patients=1000, shard=300)
     assert [plan.bounds(k) for k in range(plan.shards)] == [(0, 300), (300, 300), (600, 300), (900, 100)]
 

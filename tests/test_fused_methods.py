@@ -104,8 +104,9 @@ def test_sixth_order_is_not_met(name):
 def test_times_of_the_stages_are_row_sums():
     assert np.allclose(square(TSIT5.a).sum(axis=1), TSIT5.c, rtol=0, atol=1e-14)
     alpha, beta, *_ = FORMS["rodas5p"]
-    assert np.allclose(alpha.sum(axis=1), RODAS5P.c, rtol=0, atol=1e-14)
-    assert np.allclose((beta - alpha).sum(axis=1), RODAS5P.d, rtol=0, atol=1e-14)
+    # An inverse and coefficients up to 150: rounding differs between linear algebra libraries, by 1e-14 or so.
+    assert np.allclose(alpha.sum(axis=1), RODAS5P.c, rtol=0, atol=1e-13)
+    assert np.allclose((beta - alpha).sum(axis=1), RODAS5P.d, rtol=0, atol=1e-13)
 
 
 def test_shapes_that_kernels_rely_on():

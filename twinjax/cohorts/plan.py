@@ -118,6 +118,14 @@ class Plan:
         return first, min(self.shard, self.patients - first)
 
     @property
+    def block(self) -> int:
+        """The most patients to solve in one call, a power of two that shards are multiples of, so that none is solved
+        for two of them; little more than there are. A quarter of a thousand is never too many.
+        """
+        assert self.shard is not None, "a settled plan has a shard size"
+        return max(256, min(self.shard & -self.shard, 1 << (self.patients - 1).bit_length()))
+
+    @property
     def group(self) -> int:
         """Patients written, counted and summed together: a row group of a file, whatever the chunk."""
         return max(1, 1 << (max(_ROWS // len(self.times), 1).bit_length() - 1))

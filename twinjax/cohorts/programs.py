@@ -93,6 +93,7 @@ class Programs:
         if lanes < 1 or max(lanes, _DRAWN) % min(lanes, _DRAWN):
             raise ValueError(f"{type(backend).__name__}.batch is {lanes}; it must be a power of two")
         plan = plan.settled(backend)
+        lanes = min(lanes, plan.block)
         self.plan, self.backend, self._lanes = plan, backend, lanes
 
         # Doses and times are everybody's: those of one patient are those of a block.

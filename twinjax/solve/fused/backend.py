@@ -55,6 +55,11 @@ class Fused(AbstractBackend):
     precision: str | None = eqx.field(static=True, default=None)
     lanes: int | None = eqx.field(static=True, default=None)
 
+    @property
+    def batch(self) -> int:
+        """Enough for a lane to go from patient to patient: one that has none left stands idle."""
+        return 2048
+
     def refusal(self, problem: Problem) -> str | None:
         """Names what no kernel computes: arrays, an operation and its line, transit absorption."""
         why = available(jax.default_backend())
