@@ -29,7 +29,7 @@ MAY_KNOW = {
     "io": NOUNS | {"population", "solve.problem", "io"},
     "datasets": NOUNS | {"population", "solve.problem", "io", "datasets"},
     "progress": ESTIMATION,
-    "cohorts": NOUNS | {"solve", "population", "cohorts", "progress", "runs"},
+    "cohorts": NOUNS | {"solve", "population", "cohorts", "runs"},
 }
 """What each room may import; `cli` may import everything."""
 

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from twinjax.cohorts.pace import Pace
 from twinjax.io.study import read_study
-from twinjax.progress import Pace, Search
+from twinjax.progress import Search
 from twinjax.runs import Run, atomic, plain, sha256
 
 

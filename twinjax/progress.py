@@ -1,10 +1,9 @@
-"""What a long computation has found so far: a search to watch and to stop, the pace of a cohort."""
+"""What a search has found so far: to watch it, and to stop it."""
 
 from __future__ import annotations
 
 import itertools
 import math
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -172,34 +171,3 @@ class _Timed:
 
     def curvature(self, x: np.ndarray, /) -> np.ndarray | None:
         return self.objective.curvature(x)
-
-
-class Pace:
-    """How fast patients are solved. Threads may note at the same time.
-
-    **Parameters**: `asked`, how many there are; `before`, how many an earlier session solved.
-    """
-
-    def __init__(self, asked: int, before: int = 0) -> None:
-        self.asked, self.before, self.done = asked, before, 0
-        self._began, self._lock = time.perf_counter(), threading.Lock()
-
-    def note(self, patients: int) -> None:
-        """So many more are solved."""
-        with self._lock:
-            self.done += patients
-
-    @property
-    def seconds(self) -> float:
-        """Since the first began."""
-        return time.perf_counter() - self._began
-
-    @property
-    def rate(self) -> float:
-        """Patients a second."""
-        return self.done / max(self.seconds, 1e-9)
-
-    @property
-    def remaining(self) -> float:
-        """Seconds that the rest will take at this rate; nan before there is one."""
-        return (self.asked - self.before - self.done) / self.rate if self.done else math.nan

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from twinjax.cohorts.found import Found
+from twinjax.cohorts.pace import Pace
 from twinjax.cohorts.plan import Plan, differences
 from twinjax.cohorts.programs import Programs
 from twinjax.cohorts.shard import Shard
 from twinjax.cohorts.workers import AbstractWorkers, Threads
-from twinjax.progress import Pace
 from twinjax.runs import RESULTS, Run, atomic, decisive, made_with
 from twinjax.solve.problem import RESULTS as MEANINGS
 
