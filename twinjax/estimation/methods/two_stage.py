@@ -82,7 +82,7 @@ def _information(predictor: Predictor, design: Design, x: Any, eta: Any) -> Any:
     def subject(eta: Any, local: Local, o: Observations, own: Any) -> Any:
         slope = jax.jacfwd(lambda e: expand(local, predictor.coordinates(x, e, own)))(eta)
         f = expand(local, predictor.coordinates(x, eta, own))
-        return slope.T @ (terms(p.errors(theta), outputs, o, f).information[:, None] * slope)
+        return terms(p.errors(theta), outputs, o, f).curvature(slope)
 
     return jax.vmap(subject)(eta, local, design.observed, design.covariates)
 
