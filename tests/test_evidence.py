@@ -14,6 +14,7 @@ import scipy.stats
 
 import twinjax as tj
 from twinjax.datasets import theophylline
+from twinjax.estimation.engine import Engine
 from twinjax.estimation.evidence.again import engine_of
 from twinjax.models import OneCompartmentOral
 from twinjax.solve.problem import AbstractBackend, Solution
@@ -272,3 +273,49 @@ def test_shrinkage_by_its_definition(theo):
         ratio = np.std(theo.eta[:, i], ddof=1) / theo.theta[f"omega.{n}"]
         assert found.sd[f"eta.{n}"] == pytest.approx(100 * (1 - ratio), abs=1e-9)
         assert found.variance[f"eta.{n}"] == pytest.approx(100 * (1 - ratio**2), abs=1e-9)
+
+
+# ----------------------------------------------------------------------------------------------------- second derivatives
+
+
+@pytest.mark.parametrize(
+    ("method", "tolerance"),
+    # FOCEI's gradient is good to the eta-hats: searched to rounding here, as its differences would show them
+    [(tj.FOCEI(tolerance=1e-18), 1e-6), (tj.FO(), 1e-9), (tj.NaivePooled(), 1e-9)],
+    ids=["FOCEI", "FO", "NaivePooled"],
+)
+def test_exact_second_derivatives_are_those_of_the_gradient(method, tolerance):
+    engine = Engine.of(population(), theophylline(), method, {"cl": tj.LogNormal(2.5, 0.2)}, Closed())
+    x = np.asarray(engine.predictor.transform.pack(population().theta))
+    engine(x)
+    exact = tj.SecondDerivatives().r(engine, x, engine.evaluate(x))
+    coarse, fine = (tj.GradientDifferences(h).r(engine, x, None) for h in (4e-3, 2e-3))
+    differences = (4 * fine - coarse) / 3  # Richardson: what is left is of the fourth order
+    scale = np.sqrt(np.outer(np.diag(exact), np.diag(exact)))
+    where = scale > 0
+    assert np.max(np.abs(exact - differences)[where] / scale[where]) < tolerance
+    assert not np.any(exact[~where])
+
+
+def test_a_fit_by_exact_second_derivatives_and_its_other_covariances():
+    alone = tj.Population(OneCompartmentOral(ka=1.5, cl=2.8, v=32.0), residual=tj.Additive(0.7))
+    data = theophylline()
+    exact, usual = (
+        tj.fit(alone, data, backend=Closed(), covariance=c) for c in (tj.SecondDerivatives(), tj.GradientDifferences())
+    )
+    np.testing.assert_allclose(exact.table.se, usual.table.se, rtol=1e-5)  # differences of step 0.001 leave its square
+    np.testing.assert_array_equal(exact.standard_errors["r"], exact.table.se)
+    u = exact.uncertainty
+    r, s, j = u.r, u.s, u.report
+    for name, c in (("s", np.linalg.inv(s)), ("sandwich", np.linalg.solve(r, s) @ np.linalg.inv(r))):
+        np.testing.assert_allclose(exact.standard_errors[name], np.sqrt(np.diag(j @ c @ j.T)), rtol=1e-9)  # rounding
+    np.testing.assert_allclose(np.linalg.eigvalsh(exact.correlation), u.eigenvalues, rtol=0.05)
+    np.testing.assert_allclose(np.diag(exact.correlation), 1.0)
+    quick = Engine.of(population(), theophylline(), tj.FOCEI(), {}, Closed())
+
+    class Other(tj.NaivePooled):
+        def second_derivatives(self, predictor, design, x, eta):
+            return None
+
+    with pytest.raises(ValueError, match="has no exact second derivatives"):
+        tj.SecondDerivatives().r(quick.by(Other()), np.zeros(7), quick)

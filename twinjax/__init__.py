@@ -61,6 +61,7 @@ _HOMES = {
     "twinjax.estimation.evidence.resampling": ("Case", "Parametric"),
     "twinjax.estimation.evidence.shrinkage": ("shrinkage",),
     "twinjax.estimation.evidence.sir": ("sir",),
+    "twinjax.estimation.evidence.uncertainty": ("GradientDifferences", "SecondDerivatives"),
     "twinjax.estimation.methods.bayes": ("NUTS",),
     "twinjax.estimation.search.covariates": ("search_covariates",),
     "twinjax.estimation.search.design": ("DesignSpace", "optimise_design"),
@@ -107,6 +108,7 @@ if TYPE_CHECKING:
     from twinjax.estimation.evidence.resampling import Case, Parametric
     from twinjax.estimation.evidence.shrinkage import shrinkage
     from twinjax.estimation.evidence.sir import sir
+    from twinjax.estimation.evidence.uncertainty import GradientDifferences, SecondDerivatives
     from twinjax.estimation.fit import fit
     from twinjax.estimation.methods.bayes import NUTS
     from twinjax.estimation.methods.conditional import FOCE, FOCEI

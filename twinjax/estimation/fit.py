@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from twinjax.estimation.engine import Engine
-from twinjax.estimation.evidence.uncertainty import Uncertainty, uncertainty
+from twinjax.estimation.evidence.uncertainty import AbstractCurvature, Uncertainty, uncertainty
 from twinjax.estimation.methods.algorithm import AbstractAlgorithm, Estimate, Task
 from twinjax.estimation.methods.base import AbstractMethod, AbstractObjective
 from twinjax.estimation.methods.conditional import FOCEI
@@ -36,7 +36,7 @@ def fit(
     starts: int = 1,
     spread: float = 0.5,
     seed: int = 0,
-    covariance: bool = True,
+    covariance: bool | AbstractCurvature = True,
     progress: Callable[[Iteration], None] | None = None,
 ) -> Fit:
     """Calibrate a population to a trial by gradients, or one patient's model to that patient's data.
@@ -47,7 +47,8 @@ def fit(
     default `BFGS()`, for methods that minimise an objective; `priors`, name -> distribution, which makes it maximum a
     posteriori; `backend`, None for the automatic choice; `starts`, how many starting points (the first is the
     population's own, others are normal about it with standard deviation `spread` in logarithms, drawn by `seed`), the
-    best end of which is kept; `covariance`, compute standard errors; `progress`, called after each iteration.
+    best end of which is kept; `covariance`, compute standard errors, by `GradientDifferences()` (what True means) or
+    `SecondDerivatives()`; `progress`, called after each iteration.
     **Returns** a `Fit`.
     **Raises** `ValueError` for names, outputs or covariates that are not there, a method without random effects to
     work on, a prior of a fixed parameter; `RuntimeError` naming subjects whose solve fails at the starting values.
@@ -87,7 +88,7 @@ def fit(
             if known.mixture is not None:
                 raise ValueError(f"{step.name} does not serve mixtures of subpopulations; use FOCEI() or Laplace()")
             last = None if found is None else found.uncertainty
-            found = step.estimate(Task(engine, x, eta, seed, watched(stage, 0), last, covariance))
+            found = step.estimate(Task(engine, x, eta, seed, watched(stage, 0), last, covariance is not False))
             ends = (float(np.sum(found.by_subject)),)
             clock.lap("search")
         else:
@@ -137,7 +138,7 @@ def _minimised(
     points: np.ndarray,
     optimiser: AbstractOptimiser,
     watched: Callable[[int], Watch],
-    covariance: bool,
+    covariance: bool | AbstractCurvature,
     clock: _Clock,
 ) -> tuple[Estimate, tuple[float, ...]]:
     """The best end of the starts, and the objectives of all ends."""
@@ -145,7 +146,8 @@ def _minimised(
     _, x = min(found, key=lambda e: e[0])
     evaluation = engine.evaluate(x)
     clock.lap("search")
-    spread = uncertainty(engine, x, evaluation) if covariance else Uncertainty.none(len(x))
+    by = covariance if isinstance(covariance, AbstractCurvature) else None
+    spread = Uncertainty.none(len(x)) if covariance is False else uncertainty(engine, x, evaluation, by)
     clock.lap("covariance")
     return Estimate(
         x=x,

@@ -2,9 +2,9 @@
 
 An estimator needs predictions, their slopes in eta and the slopes of those slopes. All come from one solve with
 forward sensitivities in a few numbers per subject, `z`: the individual parameters that vary (each as often as it
-changes in time), or eta and theta themselves, whichever are fewer. The solve is replaced by its second-order
-polynomial about the current point, whose value, first and second derivatives there are exact; everything else is
-algebra that JAX differentiates in microseconds.
+changes in time), or eta and theta themselves, whichever are fewer. The solve is replaced by its polynomial of second
+order (third, where a gradient needs it) about the current point, whose value and derivatives there are exact;
+everything else is algebra that JAX differentiates in microseconds.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ class Design(eqx.Module):
 
 
 class Local(eqx.Module):
-    """Predictions near a point: value `(subjects, samples)`, first and second derivatives in `z` there, and result
-    codes.
+    """Predictions near a point: value `(subjects, samples)`, first, second and third derivatives in `z` there (None
+    beyond the order asked for), and result codes.
     """
 
     z: Any
     value: Any
     slope: Any
     bend: Any
+    twist: Any
     result: Any
 
 
@@ -152,28 +153,30 @@ class Predictor(eqx.Module):
         return jax.vmap(select)(solution.output, design.observed), solution.result
 
     def local(self, z: Any, x: Any, design: Design, order: int) -> Local:
-        """Value and derivatives in `z` up to `order` (0, 1 or 2)."""
+        """Value and derivatives in `z` up to `order` (0 to 3)."""
         x = jax.lax.stop_gradient(x)
         basis = jnp.eye(z.shape[1])
 
         def value(z: Any) -> tuple[Any, Any]:
-            return self.solve(z, x, design)
+            f, result = self.solve(z, x, design)
+            return (f,), result
 
-        def with_slope(function: Any, z: Any) -> tuple[Any, Any]:
-            def one(direction: Any) -> tuple[Any, Any, Any]:
-                return jax.jvp(function, (z,), (jnp.broadcast_to(direction, z.shape),), has_aux=True)
+        def with_slope(function: Any) -> Any:
+            """The same with one derivative more, behind the others."""
 
-            f, slope, result = jax.vmap(one, out_axes=(None, -1, None))(basis)
-            return (f, slope), result
+            def extended(z: Any) -> tuple[Any, Any]:
+                def one(direction: Any) -> tuple[Any, Any, Any]:
+                    return jax.jvp(function, (z,), (jnp.broadcast_to(direction, z.shape),), has_aux=True)
 
-        if order == 0:
-            f, result = value(z)
-            return Local(z, f, None, None, result)
-        if order == 1:
-            (f, slope), result = with_slope(value, z)
-            return Local(z, f, slope, None, result)
-        ((f, slope), (_, bend)), result = with_slope(lambda z: with_slope(value, z), z)
-        return Local(z, f, slope, bend, result)
+                known, moved, result = jax.vmap(one, out_axes=(None, -1, None))(basis)
+                return (*known, moved[-1]), result
+
+            return extended
+
+        for _ in range(order):
+            value = with_slope(value)
+        found, result = value(z)
+        return Local(z, *found, *[None] * (3 - order), result)
 
 
 def _changes(values: Any) -> bool:
@@ -193,4 +196,6 @@ def expand(local: Local, z: Any) -> Any:
         f = f + local.slope @ step
     if local.bend is not None:
         f = f + 0.5 * jnp.einsum("tij,i,j->t", local.bend, step, step)
+    if local.twist is not None:
+        f = f + jnp.einsum("tijk,i,j,k->t", local.twist, step, step, step) / 6.0
     return f

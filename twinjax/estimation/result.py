@@ -116,6 +116,23 @@ class Fit:
         return pd.DataFrame(rows).set_index("parameter")
 
     @property
+    def correlation(self) -> pd.DataFrame:
+        """Correlations of the estimates, by R^-1; NaN where it is not positive definite."""
+        covariance, names = self.uncertainty.covariance, list(self.estimated)
+        sd = np.sqrt(np.diag(covariance))
+        return pd.DataFrame(covariance / sd[:, None] / sd[None, :], index=names, columns=names)
+
+    @property
+    def standard_errors(self) -> pd.DataFrame:
+        """One row an estimated parameter: standard errors by R^-1 (those of `table`), by S^-1, and by the sandwich
+        R^-1 S R^-1.
+        """
+        of = {"r": self.uncertainty.covariance, "s": self.uncertainty.from_gradients,
+              "sandwich": self.uncertainty.sandwich}  # fmt: skip
+        columns = {n: np.sqrt(np.diag(c)) for n, c in of.items()}
+        return pd.DataFrame(columns, index=pd.Index(self.estimated, name="parameter"))
+
+    @property
     def shrinkage(self) -> dict[str, float]:
         """Eta shrinkage in %, 100 (1 - sd(eta-hat) / omega), by random effect; between occasions (``cl.occasion``) over
         those that there were. **Reference**: Savic & Karlsson 2009, doi:10.1208/s12248-009-9133-0.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 import equinox as eqx
@@ -11,9 +12,6 @@ import numpy as np
 
 from twinjax.estimation.transform import Transform
 from twinjax.solve.compiling import compiled
-
-_STEP = 1e-3
-"""Step of the central differences of the exact gradient, in unconstrained parameters (logarithms mostly)."""
 
 
 class Uncertainty(eqx.Module):
@@ -58,15 +56,62 @@ class Uncertainty(eqx.Module):
         return self.report @ inverse @ self.s @ inverse @ self.report.T
 
     @property
+    def from_gradients(self) -> np.ndarray:
+        """Covariance by S^-1, from the subjects' gradients alone; NaN where S is not positive definite (fewer subjects
+        than parameters).
+        """
+        if not np.all(np.isfinite(self.s)) or np.linalg.cond(self.s) > 1e14:
+            return np.full_like(self.s, np.nan)
+        return self.report @ np.linalg.inv(self.s) @ self.report.T
+
+    @property
     def condition_number(self) -> float:
         """Largest over smallest eigenvalue of the correlation matrix of the estimates."""
         return float(self.eigenvalues[-1] / self.eigenvalues[0]) if self.known else float("nan")
 
 
-def uncertainty(engine: Any, x: np.ndarray, evaluation: Any) -> Uncertainty:
-    """R by central differences of the exact gradient, S from the subjects' gradients."""
+class AbstractCurvature(eqx.Module):
+    """How the second derivative of the objective is found, for R."""
+
+    @abc.abstractmethod
+    def r(self, engine: Any, x: np.ndarray, evaluation: Any) -> np.ndarray:
+        """R `(free, free)`: half the second derivative, priors included."""
+
+
+class GradientDifferences(AbstractCurvature):
+    """Central differences of the exact gradient: nothing more to compile, two evaluations a parameter.
+
+    **Parameters**: `step`, in unconstrained parameters (logarithms mostly).
+    """
+
+    step: float = 1e-3
+
+    def r(self, engine: Any, x: np.ndarray, evaluation: Any) -> np.ndarray:
+        """Good to some six digits."""
+        return 0.5 * hessian(engine, x, self.step)
+
+
+class SecondDerivatives(AbstractCurvature):
+    """Exact second derivatives, by third derivatives of the predictions: a program of its own to compile."""
+
+    def r(self, engine: Any, x: np.ndarray, evaluation: Any) -> np.ndarray:
+        """**Raises** `ValueError` for a method that has only its gradient."""
+        each = _second(engine.method, engine.predictor, engine.design, jnp.asarray(x), evaluation.eta)
+        if each is None:
+            raise ValueError(
+                f"{engine.method.name} has no exact second derivatives; use covariance=GradientDifferences()"
+            )
+        prior = np.zeros((len(x), len(x)))
+        if engine.priors:
+            for k, step in enumerate(1e-4 * np.eye(len(x))):
+                prior[k] = (engine.prior(x + step)[1] - engine.prior(x - step)[1]) / 2e-4
+        return 0.5 * (np.asarray(jnp.sum(each, axis=0)) + 0.5 * (prior + prior.T))
+
+
+def uncertainty(engine: Any, x: np.ndarray, evaluation: Any, by: AbstractCurvature | None = None) -> Uncertainty:
+    """R as `by` finds it (default `GradientDifferences()`), S from the subjects' gradients."""
     free = len(x)
-    r = 0.5 * hessian(engine, x)
+    r = (by or GradientDifferences()).r(engine, x, evaluation)
     half = 0.5 * np.asarray(evaluation.gradient)
     predictor = engine.predictor
     report = np.asarray(reported(predictor.transform, predictor.population.theta, jnp.asarray(x))[1])
@@ -78,13 +123,18 @@ def uncertainty(engine: Any, x: np.ndarray, evaluation: Any) -> Uncertainty:
     return Uncertainty(r, half.T @ half, report, eigenvalues)
 
 
-def hessian(engine: Any, x: np.ndarray) -> np.ndarray:
+@compiled
+def _second(method: Any, predictor: Any, design: Any, x: Any, eta: Any) -> Any:
+    return method.second_derivatives(predictor, design, x, eta)
+
+
+def hessian(engine: Any, x: np.ndarray, size: float = 1e-3) -> np.ndarray:
     """Second derivatives `(free, free)` of the objective by central differences of its gradient."""
     found = np.zeros((len(x), len(x)))
     for k in range(len(x)):
         step = np.zeros(len(x))
-        step[k] = _STEP
-        found[k] = (engine(x + step)[1] - engine(x - step)[1]) / (2 * _STEP)
+        step[k] = size
+        found[k] = (engine(x + step)[1] - engine(x - step)[1]) / (2 * size)
     engine(x)
     return 0.5 * (found + found.T)
 

@@ -81,3 +81,9 @@ class AbstractObjective(AbstractMethod):
     @abc.abstractmethod
     def evaluate(self, predictor: Predictor, design: Design, x: Any, eta: Any) -> Evaluation:
         """Objective and exact gradient at `x`, searching eta-hat from `eta`. Inside `jit`."""
+
+    def second_derivatives(self, predictor: Predictor, design: Design, x: Any, eta: Any) -> Any:
+        """Exact second derivatives `(subjects, free, free)` of the objective at `x`, where `eta` are the modes; None
+        where the method has only its gradient. Inside `jit`.
+        """
+        return None

@@ -12,6 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from twinjax.estimation.implicit import second_derivative
 from twinjax.estimation.likelihood import Observations, penalty, terms
 from twinjax.estimation.methods.base import AbstractObjective, Evaluation
 from twinjax.estimation.prediction import Design, Local, Predictor, expand
@@ -82,6 +83,26 @@ class FOCEI(AbstractObjective):
             x, eta, local, typical, design.observed, design.covariates
         )
         return Evaluation(value, gradient, refined, local.result, settled)
+
+    def second_derivatives(self, predictor: Predictor, design: Design, x: Any, eta: Any) -> Any:
+        """By third derivatives of the predictions."""
+        x, eta = jax.lax.stop_gradient(x), jax.lax.stop_gradient(eta)
+        typical = None
+        if not self.interaction:
+            zero = predictor.every(x, jnp.zeros_like(eta), design)
+            typical = predictor.local(zero, x, design, order=2)
+        local = predictor.local(predictor.every(x, eta, design), x, design, order=3)
+
+        def subject(eta: Any, local: Local, typical: Any, o: Observations, own: Any) -> Any:
+            def joint(eta: Any, x: Any) -> Any:
+                return self._joint(predictor, x, eta, local, typical, o, own)
+
+            def marginal(eta: Any, x: Any) -> Any:
+                return joint(eta, x) + log_determinant(self._curvature(predictor, x, eta, local, typical, o, own))
+
+            return second_derivative(joint, marginal, eta, x)
+
+        return jax.vmap(subject)(eta, local, typical, design.observed, design.covariates)
 
     def _predict(self, predictor: Predictor, x: Any, eta: Any, local: Local, own: Any) -> Any:
         return expand(local, predictor.coordinates(x, eta, own))

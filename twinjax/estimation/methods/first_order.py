@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -32,9 +33,20 @@ class FO(AbstractObjective):
 
     def evaluate(self, predictor: Predictor, design: Design, x: Any, eta: Any) -> Evaluation:
         """Each subject is normal with covariance J Omega J' + V(f), at eta = 0."""
+        (value, gradient), local = self._each(jax.value_and_grad, predictor, design, x, eta, order=2)
+        return Evaluation(value, gradient, jnp.zeros_like(eta), local.result, jnp.ones(value.shape, bool))
+
+    def second_derivatives(self, predictor: Predictor, design: Design, x: Any, eta: Any) -> Any:
+        """By third derivatives of the predictions."""
+        return self._each(jax.hessian, predictor, design, x, eta, order=3)[0]
+
+    def _each(
+        self, derived: Callable[..., Any], predictor: Predictor, design: Design, x: Any, eta: Any, order: int
+    ) -> tuple[Any, Local]:
+        """A function made from every subject's objective, and the predictions behind it."""
         p, outputs = predictor.population, output_names(predictor.population.model)
         zero = jnp.zeros_like(eta)
-        local = predictor.local(predictor.every(x, zero, design), x, design, order=2)
+        local = predictor.local(predictor.every(x, zero, design), x, design, order=order)
 
         def subject(x: Any, local: Local, o: Observations, own: Any) -> Any:
             theta = predictor.transform.unpack(x, p.theta)
@@ -55,7 +67,5 @@ class FO(AbstractObjective):
             half = jax.scipy.linalg.solve_triangular(chol, r, lower=True)
             return jnp.sum(half * half) + 2.0 * jnp.sum(jnp.log(jnp.diag(chol)))
 
-        value, gradient = jax.vmap(jax.value_and_grad(subject), in_axes=(None, 0, 0, 0))(
-            x, local, design.observed, design.covariates
-        )
-        return Evaluation(value, gradient, zero, local.result, jnp.ones(value.shape, bool))
+        axes = (None, 0, 0, 0)
+        return jax.vmap(derived(subject), in_axes=axes)(x, local, design.observed, design.covariates), local

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -22,16 +23,25 @@ class NaivePooled(AbstractObjective):
 
     def evaluate(self, predictor: Predictor, design: Design, x: Any, eta: Any) -> Evaluation:
         """-2 log likelihood at eta = 0."""
+        (value, gradient), local = self._each(jax.value_and_grad, predictor, design, x, eta, order=1)
+        return Evaluation(value, gradient, jnp.zeros_like(eta), local.result, jnp.ones(value.shape, bool))
+
+    def second_derivatives(self, predictor: Predictor, design: Design, x: Any, eta: Any) -> Any:
+        """By second derivatives of the predictions."""
+        return self._each(jax.hessian, predictor, design, x, eta, order=2)[0]
+
+    def _each(
+        self, derived: Callable[..., Any], predictor: Predictor, design: Design, x: Any, eta: Any, order: int
+    ) -> tuple[Any, Local]:
+        """A function made from every subject's objective, and the predictions behind it."""
         p, outputs = predictor.population, output_names(predictor.population.model)
         zero = jnp.zeros_like(eta)
-        local = predictor.local(predictor.every(x, zero, design), x, design, order=1)
+        local = predictor.local(predictor.every(x, zero, design), x, design, order=order)
 
         def subject(x: Any, eta: Any, local: Local, o: Observations, own: Any) -> Any:
             theta = predictor.transform.unpack(x, p.theta)
             f = expand(local, predictor.coordinates(x, eta, own))
             return jnp.sum(terms(p.errors(theta), outputs, o, f).objective)
 
-        value, gradient = jax.vmap(jax.value_and_grad(subject), in_axes=(None, 0, 0, 0, 0))(
-            x, zero, local, design.observed, design.covariates
-        )
-        return Evaluation(value, gradient, zero, local.result, jnp.ones(value.shape, bool))
+        axes = (None, 0, 0, 0, 0)
+        return jax.vmap(derived(subject), in_axes=axes)(x, zero, local, design.observed, design.covariates), local
