@@ -309,7 +309,9 @@ def test_a_fit_by_exact_second_derivatives_and_its_other_covariances():
     r, s, j = u.r, u.s, u.report
     for name, c in (("s", np.linalg.inv(s)), ("sandwich", np.linalg.solve(r, s) @ np.linalg.inv(r))):
         np.testing.assert_allclose(exact.standard_errors[name], np.sqrt(np.diag(j @ c @ j.T)), rtol=1e-9)  # rounding
-    np.testing.assert_allclose(np.linalg.eigvalsh(exact.correlation), u.eigenvalues, rtol=0.05)
+    np.testing.assert_allclose(
+        np.linalg.eigvalsh(exact.correlation), u.eigenvalues, rtol=1e-9
+    )  # both scales are logarithms
     np.testing.assert_allclose(np.diag(exact.correlation), 1.0)
     quick = Engine.of(population(), theophylline(), tj.FOCEI(), {}, Closed())
 
@@ -319,3 +321,20 @@ def test_a_fit_by_exact_second_derivatives_and_its_other_covariances():
 
     with pytest.raises(ValueError, match="has no exact second derivatives"):
         tj.SecondDerivatives().r(quick.by(Other()), np.zeros(7), quick)
+
+
+# ------------------------------------------------------------------------------------------------------------ pictures
+
+
+def test_pictures_of_profiles_and_bootstrap(theo):
+    from twinjax.plots import bootstrap_estimates, likelihood_profiles
+
+    found = tj.profile(theo, ["ka", "omega.v"], points=2)
+    axes = likelihood_profiles(found).axes
+    assert [ax.get_xlabel() for ax in axes] == ["ka", "omega.v"]
+    shown = axes[0].lines[1].get_xydata()
+    np.testing.assert_array_equal(shown[:, 1], found.trace[found.trace.parameter == "ka"].change)
+    again = tj.bootstrap(theo, 5)
+    axes = bootstrap_estimates(again).axes
+    assert [ax.get_xlabel() for ax in axes] == list(theo.estimated)
+    assert sum(p.get_height() for p in axes[0].patches) == 5

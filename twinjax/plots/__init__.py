@@ -5,6 +5,7 @@ from twinjax.plots.concentration import concentration_time
 from twinjax.plots.discrepancies import npde
 from twinjax.plots.goodness import goodness_of_fit
 from twinjax.plots.individuals import individual_fits
+from twinjax.plots.likelihood import bootstrap_estimates, likelihood_profiles
 from twinjax.plots.numerical import numerical_check
 from twinjax.plots.objectives import objectives
 from twinjax.plots.predictive import vpc
@@ -12,6 +13,16 @@ from twinjax.plots.random_effects import etas
 from twinjax.plots.search import convergence
 
 __all__ = [
-    "concentration_time", "convergence", "etas", "goodness_of_fit", "individual_fits", "npde", "numerical_check",
-    "objectives", "quantile_band", "vpc",
-]  # fmt: skip
+    "bootstrap_estimates",
+    "concentration_time",
+    "convergence",
+    "etas",
+    "goodness_of_fit",
+    "individual_fits",
+    "likelihood_profiles",
+    "npde",
+    "numerical_check",
+    "objectives",
+    "quantile_band",
+    "vpc",
+]
