@@ -95,7 +95,9 @@ class SecondDerivatives(AbstractCurvature):
     """Exact second derivatives, by third derivatives of the predictions: a program of its own to compile."""
 
     def r(self, engine: Any, x: np.ndarray, evaluation: Any) -> np.ndarray:
-        """**Raises** `ValueError` for a method that has only its gradient."""
+        """**Raises** `ValueError` for a method that has only its gradient, and for mixtures."""
+        if engine.predictor.population.mixture is not None:
+            raise ValueError("a mixture has no exact second derivatives; use covariance=GradientDifferences()")
         each = _second(engine.method, engine.predictor, engine.design, jnp.asarray(x), evaluation.eta)
         if each is None:
             raise ValueError(
