@@ -176,7 +176,8 @@ class Predictor(eqx.Module):
         for _ in range(order):
             value = with_slope(value)
         found, result = value(z)
-        return Local(z, *found, *[None] * (3 - order), result)
+        slope, bend, twist = (*found[1:], None, None, None)[:3]
+        return Local(z, found[0], slope, bend, twist, result)
 
 
 def _changes(values: Any) -> bool:
