@@ -71,6 +71,7 @@ _HOMES = {
     "twinjax.estimation.methods.conditional": ("FOCE", "FOCEI"),
     "twinjax.estimation.methods.first_order": ("FO",),
     "twinjax.estimation.methods.pooled": ("NaivePooled",),
+    "twinjax.estimation.methods.saem": ("SAEM",),
     "twinjax.estimation.methods.two_stage": ("TwoStage",),
     "twinjax.estimation.optimisers": ("BFGS", "Optax", "Vmapped"),
     "twinjax.io.nonmem": ("read_nonmem",),
@@ -114,6 +115,7 @@ if TYPE_CHECKING:
     from twinjax.estimation.methods.conditional import FOCE, FOCEI
     from twinjax.estimation.methods.first_order import FO
     from twinjax.estimation.methods.pooled import NaivePooled
+    from twinjax.estimation.methods.saem import SAEM
     from twinjax.estimation.methods.two_stage import TwoStage
     from twinjax.estimation.optimisers import BFGS, Optax, Vmapped
     from twinjax.estimation.result import Fit

@@ -21,15 +21,19 @@ def data_term(predictor: Predictor, design: Design, x: Any, eta: Any) -> tuple[A
     Without N log(2 pi); `(subjects,)` each. Differentiable in `x` and `eta` by JAX. A subject that cannot be solved has
     +inf (or NaN), and its code.
     """
-    p = predictor.population
-    theta = predictor.transform.unpack(x, p.theta)
-    errors, outputs = p.errors(theta), output_names(p.model)
     f, result = predictor.solve(predictor.every(x, eta, design), x, design)
+    return data_given(predictor, design, x, f), result
+
+
+def data_given(predictor: Predictor, design: Design, x: Any, f: Any) -> Any:
+    """-2 log of the density of every subject's measurements at predictions `f` `(subjects, samples)`."""
+    p = predictor.population
+    errors, outputs = p.errors(predictor.transform.unpack(x, p.theta)), output_names(p.model)
 
     def one(o: Observations, f: Any) -> Any:
         return jnp.sum(terms(errors, outputs, o, f).objective)
 
-    return jax.vmap(one)(design.observed, f), result
+    return jax.vmap(one)(design.observed, f)
 
 
 def joint(predictor: Predictor, design: Design, x: Any, eta: Any) -> tuple[Any, Any]:

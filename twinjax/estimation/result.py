@@ -106,7 +106,8 @@ class Fit:
             value = self.theta[name]
             lower, upper = value - 1.96 * error, value + 1.96 * error
             if value > 0 and not name.startswith("corr."):  # the interval of a positive parameter, from its logarithm
-                lower, upper = value * math.exp(-1.96 * error / value), value * math.exp(1.96 * error / value)
+                reach = math.exp(min(1.96 * error / value, 700.0))
+                lower, upper = value / reach, value * reach
             lower, upper = known.get(name, (lower, upper))
             rows.append({
                 "parameter": name, "estimate": value, "unit": units.get(name, ""), "se": error,

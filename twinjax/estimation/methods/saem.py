@@ -1,0 +1,198 @@
+"""SAEM: maximum likelihood by stochastic approximation of EM, without linearisation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from twinjax.estimation.chains import BLOCK, COMPONENT, INDEPENDENT, PRIOR, Chains, Steps, sweep, tiled
+from twinjax.estimation.evidence.trace import Trace, level, long_run_variance
+from twinjax.estimation.evidence.uncertainty import Uncertainty, uncertainty
+from twinjax.estimation.methods.algorithm import AbstractAlgorithm, Estimate, Task
+from twinjax.estimation.methods.maximisation import Split, Statistics, centre, maximise
+from twinjax.estimation.prediction import Design, Predictor
+from twinjax.population.distributions import AbstractDistribution
+from twinjax.solve.compiling import compiled
+
+_ROWS = 256
+"""Rows that the chains of all subjects fill where `chains` is not given."""
+_WINDOW = 60
+"""Fewest iterations over which a trace is judged level: the last half of it, once that is longer."""
+
+
+class SAEM(AbstractAlgorithm):
+    """Stochastic approximation EM: random effects are drawn, parameters follow their sufficient statistics.
+
+    First *exploration*: full gain, standard deviations held up by simulated annealing, until the trace has levelled
+    out. Then *averaging*: the gain falls as ``k ** -decay``. No parametrisation is asked for: typical values and
+    coefficients that enter only together with a random effect are found by themselves, and the others move by a
+    stochastic Newton step (`maximisation`). It has no objective of its own; importance sampling after it gives one
+    (``SAEM().then(ImportanceSampling())``). Standard errors are those of FOCEI, linearised at the estimates.
+
+    **Parameters**: `chains` of each subject (None: as many as fill one batch of the solver, at least two); `explore`
+    and `average`, the most iterations of each phase; `tolerance`, Monte Carlo error of an unconstrained parameter (a
+    relative one for most) at which averaging ends; `decay`; `cooling`, the least ratio of a variance to the one
+    before in the first iterations; `prior`, `component`, `block` and `independent`, sweeps of each Metropolis kernel
+    in an iteration. The independent kernel draws about each subject's running conditional moments; measured, it is
+    worth three of the random walks a solve, and a Laplace approximation in its place a tenth more, for sensitivities.
+    `eta` of the fit are conditional means; its `evidence` is a `Trace`.
+    **Reference**: Delyon, Lavielle & Moulines 1999, doi:10.1214/aos/1018031103; Kuhn & Lavielle 2005,
+    doi:10.1016/j.csda.2004.07.002.
+    """
+
+    conditional: ClassVar[bool] = True
+    chains: int | None = eqx.field(static=True, default=None)
+    explore: int = eqx.field(static=True, default=500)
+    average: int = eqx.field(static=True, default=300)
+    tolerance: float = eqx.field(static=True, default=0.01)
+    decay: float = eqx.field(static=True, default=0.8)
+    cooling: float = eqx.field(static=True, default=0.95)
+    prior: int = eqx.field(static=True, default=1)
+    component: int = eqx.field(static=True, default=0)
+    block: int = eqx.field(static=True, default=2)
+    independent: int = eqx.field(static=True, default=3)
+
+    def estimate(self, task: Task) -> Estimate:
+        """Both phases, then standard errors. `eta` of the estimate are conditional means.
+
+        Ctrl-C ends the search where it is: the fit says so, and can be gone on from.
+        """
+        search = _Search(self, task)
+        try:
+            search.explore()
+            search.average()
+        except KeyboardInterrupt:
+            search.interrupted = True
+        return search.ended()
+
+
+class _State(eqx.Module):
+    x: Any
+    chains: Chains
+    statistics: Statistics
+
+
+class _Search:
+    """A run of SAEM: its state and its trace."""
+
+    def __init__(self, method: SAEM, task: Task) -> None:
+        engine = task.engine
+        self.method, self.task = method, task
+        self.subjects, etas = task.eta.shape
+        self.chains = method.chains or max(2, math.ceil(_ROWS / self.subjects))
+        self.design = tiled(engine.design, self.chains)
+        self.split = Split.of(engine.predictor, engine.design, task.x)
+        self.steps = Steps.of(
+            etas, prior=method.prior, component=method.component, block=method.block, independent=method.independent
+        )
+        population = engine.predictor.population
+        omega = np.asarray(population.omega(engine.predictor.transform.unpack(jnp.asarray(task.x), population.theta)))
+        samples = engine.design.observed.there.shape[1]
+        self.state = _State(
+            jnp.asarray(task.x), Chains.begin(task.eta, omega, self.chains, samples), Statistics.none(self.split)
+        )
+        self.trace: list[np.ndarray] = []
+        self.explored, self.interrupted = 0, False
+        self.level = np.zeros(len(task.x), bool)
+        self.variance = np.full(len(task.x), np.nan)
+        self.gain = 1.0
+        self.key = jax.random.key(task.seed)
+
+    def iterate(self, gain: float, rate: float, cooling: float) -> None:
+        """One more."""
+        task, count = self.task, len(self.trace)
+        state = _iterate(
+            task.engine.predictor, self.design, self.split, task.engine.priors, self.steps, self.state,
+            jnp.asarray(gain), jnp.asarray(rate), jnp.asarray(cooling), jax.random.fold_in(self.key, count),
+        )  # fmt: skip
+        x = np.asarray(state.x)
+        if not np.all(np.isfinite(x)):
+            raise FloatingPointError(
+                f"SAEM left the numbers at iteration {count + 1}: start nearer, or fix a parameter"
+            )
+        if count == 0:
+            self._check(state)
+        self.state, self.gain = state, gain
+        self.trace.append(x)
+        task.watch(count + 1, x, math.nan, np.full(len(x), math.nan))
+
+    def explore(self) -> None:
+        """Full gain, until the trace is level."""
+        cold = max(_WINDOW, self.method.explore // 10)
+        for k in range(self.method.explore):
+            self.iterate(1.0, max(0.05, 1.0 / (k + 2)), math.sqrt(self.method.cooling) if k < cold else 0.0)
+            self.explored = k + 1
+            if k + 1 >= cold + _WINDOW and (k + 1) % 10 == 0:
+                window = np.stack(self.trace[cold:][-max(_WINDOW, (k + 1) // 2) :])
+                self.level, self.variance = level(window), long_run_variance(window)
+                if self.level.all():
+                    return
+
+    def average(self) -> None:
+        """Falling gain, until chance moves the end by less than the tolerance."""
+        for k in range(1, self.method.average + 1):
+            self.iterate(k**-self.method.decay, max(0.02, 0.05 / k), 0.0)
+            if k >= _WINDOW and not np.any(self.error > self.method.tolerance):
+                return
+
+    @property
+    def error(self) -> np.ndarray:
+        """Monte Carlo standard error of the vector at this gain."""
+        return np.sqrt(self.variance * self.gain / 2.0)
+
+    def _check(self, state: _State) -> None:
+        solved = np.asarray(state.chains.solved).reshape(self.subjects, -1).any(axis=1)
+        if not solved.all():
+            who = ", ".join(self.task.engine.ids[i] for i in np.flatnonzero(~solved)[:10])
+            raise RuntimeError(
+                f"{(~solved).sum()} of {self.subjects} subjects cannot be solved at the starting values, nor near "
+                f"them; start nearer, or look at their data: {who}"
+            )
+
+    def ended(self) -> Estimate:
+        """The estimate."""
+        state, task = self.state, self.task
+        x, free = np.asarray(state.x), len(task.x)
+        mu = np.asarray(centre(self.split, state.x))
+        mean = np.asarray(state.statistics.first) - mu if self.trace else task.eta
+        second = np.diagonal(np.asarray(state.statistics.second), axis1=1, axis2=2)
+        sd = np.sqrt(np.maximum(second - np.square(np.asarray(state.statistics.first)), 0.0))
+        share = np.asarray(state.chains.accepted)
+        kernels = {"prior": PRIOR, "component": COMPONENT, "block": BLOCK, "independent": INDEPENDENT}
+        spread = Uncertainty.none(free)
+        if task.covariance and not self.interrupted:
+            task.engine.eta = jnp.asarray(mean)
+            spread = uncertainty(task.engine, x, task.engine.evaluate(x))
+        solved = np.asarray(state.chains.solved).reshape(self.subjects, -1)
+        return Estimate(
+            x=x, by_subject=np.full(self.subjects, math.nan), gradient=np.full(free, math.nan), eta=mean,
+            settled=np.asarray(solved.any(axis=1)), result=np.zeros(self.subjects, int), uncertainty=spread,
+            evidence=Trace(
+                names=task.engine.predictor.transform.reported, x=np.stack(self.trace or [x]), explored=self.explored,
+                level=self.level, error=self.error, mean=mean, sd=sd,
+                deviations=task.engine.predictor.population.deviations, interrupted=self.interrupted,
+                accepted={n: float(share[i]) for n, i in kernels.items() if np.isfinite(share[i])},
+            ),
+        )  # fmt: skip
+
+
+@compiled
+def _iterate(
+    predictor: Predictor, design: Design, split: Split, priors: Mapping[str, AbstractDistribution], steps: Steps,
+    state: _State, gain: Any, rate: Any, cooling: Any, key: Any,
+) -> _State:  # fmt: skip
+    """Draws and M-step: all of an iteration in one program."""
+    chains = sweep(predictor, design, state.x, state.chains, steps, rate, key)
+    x, statistics = maximise(predictor, design, split, priors, state.x, chains, state.statistics, gain, cooling)
+    shift = centre(split, state.x) - centre(split, x)  # phi stays where it is
+    many = chains.eta.shape[0] // shift.shape[0]
+    chains = eqx.tree_at(
+        lambda c: (c.eta, c.mean), chains, (chains.eta + jnp.repeat(shift, many, axis=0), chains.mean + shift)
+    )
+    return _State(x, chains, statistics)
