@@ -69,8 +69,12 @@ _HOMES = {
         "BlockDiagonal", "FullInformation", "SamplingGroup", "fisher_information",
     ),
     "twinjax.estimation.methods.conditional": ("FOCE", "FOCEI"),
+    "twinjax.estimation.methods.expectation": ("ImportanceEM",),
     "twinjax.estimation.methods.first_order": ("FO",),
+    "twinjax.estimation.methods.importance": ("ImportanceSampling", "Proposal"),
+    "twinjax.estimation.methods.laplace": ("Laplace",),
     "twinjax.estimation.methods.pooled": ("NaivePooled",),
+    "twinjax.estimation.methods.quadrature": ("Quadrature",),
     "twinjax.estimation.methods.saem": ("SAEM",),
     "twinjax.estimation.methods.two_stage": ("TwoStage",),
     "twinjax.estimation.optimisers": ("BFGS", "Optax", "Vmapped"),
@@ -113,8 +117,12 @@ if TYPE_CHECKING:
     from twinjax.estimation.fit import fit
     from twinjax.estimation.methods.bayes import NUTS
     from twinjax.estimation.methods.conditional import FOCE, FOCEI
+    from twinjax.estimation.methods.expectation import ImportanceEM
     from twinjax.estimation.methods.first_order import FO
+    from twinjax.estimation.methods.importance import ImportanceSampling, Proposal
+    from twinjax.estimation.methods.laplace import Laplace
     from twinjax.estimation.methods.pooled import NaivePooled
+    from twinjax.estimation.methods.quadrature import Quadrature
     from twinjax.estimation.methods.saem import SAEM
     from twinjax.estimation.methods.two_stage import TwoStage
     from twinjax.estimation.optimisers import BFGS, Optax, Vmapped

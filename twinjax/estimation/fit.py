@@ -88,7 +88,8 @@ def fit(
             if known.mixture is not None:
                 raise ValueError(f"{step.name} does not serve mixtures of subpopulations; use FOCEI() or Laplace()")
             last = None if found is None else found.uncertainty
-            found = step.estimate(Task(engine, x, eta, seed, watched(stage, 0), last, covariance is not False))
+            wanted = covariance is not False
+            found = step.estimate(Task(engine, x, eta, seed, watched(stage, 0), last, wanted, found))
             ends = (float(np.sum(found.by_subject)),)
             clock.lap("search")
         else:

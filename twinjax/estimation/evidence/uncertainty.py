@@ -112,17 +112,20 @@ class SecondDerivatives(AbstractCurvature):
 
 def uncertainty(engine: Any, x: np.ndarray, evaluation: Any, by: AbstractCurvature | None = None) -> Uncertainty:
     """R as `by` finds it (default `GradientDifferences()`), S from the subjects' gradients."""
-    free = len(x)
-    r = (by or GradientDifferences()).r(engine, x, evaluation)
     half = 0.5 * np.asarray(evaluation.gradient)
+    return judged(engine, x, (by or GradientDifferences()).r(engine, x, evaluation), half.T @ half)
+
+
+def judged(engine: Any, x: np.ndarray, r: np.ndarray, s: np.ndarray) -> Uncertainty:
+    """What R and S at `x` say of the reported parameters."""
     predictor = engine.predictor
     report = np.asarray(reported(predictor.transform, predictor.population.theta, jnp.asarray(x))[1])
-    eigenvalues = np.full(free, np.nan)
+    eigenvalues = np.full(len(x), np.nan)
     if np.all(np.isfinite(r)) and np.all(np.linalg.eigvalsh(r) > 0):
         covariance = np.linalg.inv(r)
         sd = np.sqrt(np.diag(covariance))
         eigenvalues = np.linalg.eigvalsh(covariance / sd[:, None] / sd[None, :])
-    return Uncertainty(r, half.T @ half, report, eigenvalues)
+    return Uncertainty(r, s, report, eigenvalues)
 
 
 @compiled

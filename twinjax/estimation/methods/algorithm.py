@@ -22,7 +22,8 @@ class Task:
     **Parameters**: `engine`, population, trial and compiled functions; `x` `(free,)`, where to start; `eta`
     `(subjects, etas)`, random effects to start from; `seed`; `watch`, to be called after each iteration with its
     number, the vector, the objective (NaN where the method has none) and the gradient (NaN likewise); `uncertainty`,
-    that of the method before, None where this is the first; `covariance`, whether standard errors are wanted.
+    that of the method before, None where this is the first; `covariance`, whether standard errors are wanted; `before`,
+    all that the method before found.
     """
 
     engine: Engine
@@ -32,6 +33,7 @@ class Task:
     watch: Watch
     uncertainty: Uncertainty | None
     covariance: bool
+    before: Estimate | None = None
 
 
 @dataclasses.dataclass(frozen=True)
