@@ -19,7 +19,7 @@ from twinjax.estimation.prediction import Design, Local, Predictor, expand
 from twinjax.estimation.small import cholesky, inverse, log_determinant
 from twinjax.models.base import output_names
 
-_NEAR = 1e-4
+_NEAR = 1e-6
 """A mode is found where a step is expected to lower the joint -2 log density by less than this share of it."""
 
 
@@ -154,8 +154,8 @@ class AbstractConditional(AbstractObjective):
         return Modes(eta, case, newton, settled)
 
     def eta_hat(self, predictor: Predictor, design: Design, x: Any, eta: Any, typical: Any) -> tuple[Any, Any]:
-        """Every subject's mode by a damped Gauss-Newton search, one solve for all subjects a turn; whether each
-        settled.
+        """Every subject's mode by a damped Gauss-Newton search, its Hessian corrected by the last step; one solve for
+        all subjects a turn; whether each settled.
         """
 
         def assess(eta: Any, case: Case) -> tuple[Any, Any, Any]:
@@ -175,24 +175,25 @@ class AbstractConditional(AbstractObjective):
             def keep(new: Any, old: Any) -> Any:
                 return jnp.where(better.reshape((-1,) + (1,) * (new.ndim - 1)), new, old)
 
+            moved, bent = keep(c.trial - c.eta, c.moved), keep(slope - c.slope, c.bent)
             eta, slope, curvature = keep(c.trial, c.eta), keep(slope, c.slope), keep(curvature, c.curvature)
 
-            def step(slope: Any, curvature: Any, damping: Any) -> tuple[Any, Any]:
-                damped = curvature + damping * jnp.diag(jnp.diag(curvature))
-                move = -0.5 * inverse(damped) @ slope
-                return move, -jnp.dot(move, slope)
+            def step(slope: Any, curvature: Any, damping: Any, moved: Any, bent: Any) -> tuple[Any, Any]:
+                hessian = _corrected(2.0 * curvature, moved, bent)
+                damped = hessian + damping * jnp.diag(jnp.diag(hessian))
+                return -inverse(damped) @ slope, slope @ inverse(hessian) @ slope
 
-            move, decrease = jax.vmap(step)(slope, curvature, damping)
+            move, decrease = jax.vmap(step)(slope, curvature, damping, moved, bent)
             done = c.done | (better & (decrease < self.tolerance)) | (damping > 1e8)
             joint = jnp.where(better, joint, c.joint)
             settled = decrease < _NEAR * (1.0 + jnp.abs(joint))  # in rounding, no turn may be better than the last
             trial = jnp.where(done[:, None], eta, eta + move)
-            return _Search(eta, trial, joint, slope, curvature, damping, done, settled, c.turns + 1)
+            return _Search(eta, trial, joint, slope, curvature, moved, bent, damping, done, settled, c.turns + 1)
 
         subjects, etas = eta.shape
         begin = _Search(
             eta, eta, jnp.full(subjects, jnp.inf), jnp.zeros_like(eta),
-            jnp.broadcast_to(jnp.eye(etas), (subjects, etas, etas)),
+            jnp.broadcast_to(jnp.eye(etas), (subjects, etas, etas)), jnp.zeros_like(eta), jnp.zeros_like(eta),
             jnp.full(subjects, 1e-3), jnp.zeros(subjects, bool), jnp.zeros(subjects, bool), jnp.zeros((), int),
         )  # fmt: skip
         found = jax.lax.while_loop(pending, turn, begin)
@@ -210,12 +211,29 @@ def _variance_at(predictor: Predictor, x: Any, case: Case) -> Any:
     return expand(case.typical, predictor.coordinates(x, jnp.zeros(len(predictor.population.etas)), case.covariates))
 
 
+def _corrected(hessian: Any, moved: Any, bent: Any) -> Any:
+    """A second derivative made to agree with how the slope changed over the last step, where that keeps it positive.
+
+    The expected information alone lets the search crawl where residuals are large. BFGS's update of a structured
+    Hessian: Dennis, Gay & Welsch 1981, ACM Trans Math Softw 7:348, doi:10.1145/355958.355965.
+    """
+    expected = hessian @ moved
+    ours, theirs = moved @ expected, moved @ bent
+    sound = (theirs > 1e-3 * ours) & (ours > 0) & (theirs < 1e3 * ours)
+    update = jnp.outer(bent, bent) / jnp.where(sound, theirs, 1.0) - jnp.outer(expected, expected) / jnp.where(
+        sound, ours, 1.0
+    )
+    return hessian + jnp.where(sound, update, 0.0)
+
+
 class _Search(eqx.Module):
     eta: Any
     trial: Any
     joint: Any
     slope: Any
     curvature: Any
+    moved: Any
+    bent: Any
     damping: Any
     done: Any
     settled: Any
