@@ -332,6 +332,32 @@ def test_weibull_lifetimes_exact_censored_between_and_repeated():
         assert slope == pytest.approx((e(x + step)[0] - e(x - step)[0]) / (2 * h), rel=1e-5)  # h^2 and the integration
 
 
+def test_frailty_by_laplace():
+    """A log-normal random effect on the rate: scipy's mode and second difference."""
+    records = [[(0.0, 0), (3.0, 1), (5.0, 1), (8.0, 0)], [(0.0, 0), (8.0, 0)], [(0.0, 0), (2.0, 0), (5.0, 2), (6.0, 1)]]
+    p = lifetimes(variability={"rate": 0.6}, fixed=["base"]).with_theta({"rate": 0.2, "shape": 1.3})
+    e = engine(p, lives(records), tj.Laplace())
+    x = packed(p, e)
+
+    def joint(record, eta):
+        law, total, before = scipy.stats.weibull_min(1.3, scale=1 / (0.2 * np.exp(eta))), 0.0, 0.0
+        for t, y in record[1:]:
+            survived = law.logsf(t) - law.logsf(before)
+            own = (survived, survived + law.logpdf(t) - law.logsf(t), np.log1p(-np.exp(survived)))
+            total, before = total + own[y], t
+        return -2 * total + (eta / 0.6) ** 2 + 2 * np.log(0.6)
+
+    want, h = [], 1e-3
+    for r in records:
+        at = scipy.optimize.minimize_scalar(lambda eta, r=r: joint(r, eta), bounds=(-4, 4), method="bounded").x
+        want.append(joint(r, at) + np.log(0.5 * (joint(r, at + h) - 2 * joint(r, at) + joint(r, at - h)) / h**2))
+    np.testing.assert_allclose(e.evaluate(x).objective, want, rtol=1e-6)  # scipy's mode and difference
+    h = 1e-4
+    for k, slope in enumerate(e(x)[1]):
+        step = h * np.eye(len(x))[k]
+        assert slope == pytest.approx((e(x + step)[0] - e(x - step)[0]) / (2 * h), rel=1e-4)  # h^2 and the integration
+
+
 def test_simulated_lifetimes_are_seen_between_visits():
     p = lifetimes()
     drawn = simulate_measurements(p, lives([[(t, 0) for t in (0.0, 2.0, 5.0)]]), replicates=4000, seed=2)
