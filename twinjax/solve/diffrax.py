@@ -55,7 +55,8 @@ class Diffrax(AbstractBackend):
             return "a steady state of doses with transit absorption is not available; give the doses one by one"
         d = problem.doses
         if problem.infusions and not isinstance(d.mode, Tracer):
-            for c in set(d.compartment[(d.mode != BOLUS) & d.given].tolist()):
+            mode, compartment, given = (np.asarray(x) for x in (d.mode, d.compartment, d.given))
+            for c in set(compartment[(mode != BOLUS) & given].tolist()):
                 if spread[c]:
                     name = state_names(one)[c]
                     return f"an infusion into {name}, whose doses come by transit absorption, is not available"

@@ -15,6 +15,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 from twinjax.dosing import BOLUS, GIVEN_RATE, MODELLED_DURATION, MODELLED_RATE
@@ -119,14 +120,14 @@ def route_table(model: AbstractModel, segments: int) -> RouteTable:
 
 def undeclared(problem: Problem) -> str | None:
     """What the regimens ask of the routes that the model does not declare, in words."""
-    modes = problem.doses.mode
-    if isinstance(modes, Tracer) or not problem.infusions:
+    if isinstance(problem.doses.mode, Tracer) or not problem.infusions:
         return None
+    modes, compartments, given = (np.asarray(getattr(problem.doses, n)) for n in ("mode", "compartment", "given"))
     one = jax.tree.map(lambda x: x[0], problem.model)
     states, routes = state_names(one), one.routes()
     declared = {n: r for s in states for n, r in ((s, r) for k, r in routes.items() if s == k or s.endswith("." + k))}
     for mode, field in ((MODELLED_RATE, "rate"), (MODELLED_DURATION, "duration")):
-        for c in set(problem.doses.compartment[(modes == mode) & problem.doses.given].tolist()):
+        for c in set(compartments[(modes == mode) & given].tolist()):
             if getattr(declared.get(states[c], Route()), field) is None:
                 return f"a dose leaves its {field} to the model, but routes() declares no {field} for {states[c]}"
     return None
