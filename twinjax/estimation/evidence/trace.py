@@ -45,7 +45,8 @@ class Trace(AbstractEvidence):
             )
         elif not self.level.all():
             who = ", ".join(n for n, ok in zip(self.names, self.level, strict=True) if not ok)
-            found.append(f"Not converged: the trace of {who} had not levelled out after {self.explored} iterations.")
+            found.append(f"Not converged: the trace of {who} had not levelled out after {self.explored} iterations: "
+                         "raise explore, or chains.")  # fmt: skip
         for name in dict.fromkeys(self.deviations):
             if name in self.names and self.uninformed(name) > _UNINFORMED:
                 found.append(f"The variability of {name.removeprefix('omega.')} may be zero: conditional variances are "

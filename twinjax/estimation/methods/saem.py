@@ -35,7 +35,8 @@ class SAEM(AbstractAlgorithm):
     stochastic Newton step (`maximisation`). It has no objective of its own; importance sampling after it gives one
     (``SAEM().then(ImportanceSampling())``). Standard errors are those of FOCEI, linearised at the estimates.
 
-    **Parameters**: `chains` of each subject (None: as many as fill one batch of the solver, at least two); `explore`
+    **Parameters**: `chains` of each subject (None: as many as fill one batch of the solver, at least
+    two; where data say little of a random effect, 10 to 20, or noise draws its variance to zero); `explore`
     and `average`, the most iterations of each phase; `tolerance`, Monte Carlo error of an unconstrained parameter (a
     relative one for most) at which averaging ends; `decay`; `cooling`, the least ratio of a variance to the one
     before in the first iterations; `prior`, `component`, `block` and `independent`, sweeps of each Metropolis kernel
