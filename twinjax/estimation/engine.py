@@ -30,6 +30,10 @@ _RIDGE = 1e-2
 """Of the largest diagonal entry, added to the guess at the curvature: no direction is taken to be flatter than that."""
 
 
+_SAME = 1e-4
+"""Modes whose joint -2 log densities differ by less are the same."""
+
+
 class Engine:
     """One compiled objective of one population and trial, reused for search, covariance and diagnostics."""
 
@@ -42,7 +46,7 @@ class Engine:
         ids: tuple[str, ...],
     ):
         self.method, self.predictor, self.design, self.priors, self.ids = method, predictor, design, dict(priors), ids
-        self.restart()
+        self.begin(jnp.zeros((design.problem.patients, len(predictor.population.etas))))
 
     @staticmethod
     def of(
@@ -65,9 +69,14 @@ class Engine:
         objective.check(self.predictor.population, self.design.observed)
         return Engine(objective, self.predictor, self.design, self.priors, self.ids)
 
+    def begin(self, eta: Any) -> None:
+        """Search etas from these `(subjects, etas)`, now and after each `restart`."""
+        self._given = jnp.asarray(eta)
+        self.restart()
+
     def restart(self) -> None:
         """Forget the etas found so far, so that a start does not depend on the one before."""
-        self.eta = jnp.zeros((self.design.problem.patients, len(self.predictor.population.etas)))
+        self.eta = self._given
         self._best: tuple[float, Any, Any] = (np.inf, None, None)
 
     def evaluate(self, x: Any) -> Evaluation:
@@ -90,6 +99,27 @@ class Engine:
         if total < self._best[0] and not lost.any():
             self._best = (total, x, self.eta)
         return found
+
+    def at_modes(self, x: Any, eta: Any) -> tuple[Evaluation, bool]:
+        """At `x`, each subject at the most probable of several modes: that found from `eta`, from zero, and from a
+        standard deviation off in every random effect; whether any but the first is better.
+
+        A search that follows a mode from where it started may follow the wrong one.
+        """
+        x = jnp.asarray(x)
+        found, moved = self._from(x, jnp.asarray(eta)), False
+        for start in self._starts(x) if found.joint is not None else ():
+            fresh = self._from(x, jnp.broadcast_to(start, self.eta.shape))
+            better = ~_lost(fresh) & ~(np.asarray(fresh.joint) >= np.asarray(found.joint) - _SAME)
+            found, moved = _merged(better, fresh, found), moved or bool(better.any())
+        self.begin(found.eta)
+        self._best = (float(jnp.sum(found.objective)), x, found.eta)
+        return found, moved
+
+    def _starts(self, x: Any) -> list[np.ndarray]:
+        p = self.predictor.population
+        sd = np.sqrt(np.diag(np.asarray(p.omega(self.predictor.transform.unpack(x, p.theta)))))
+        return [np.zeros(len(sd)), *np.diag(sd), *-np.diag(sd)]
 
     def _from(self, x: Any, eta: Any) -> Evaluation:
         """Etas searched from these; each host has its share of the subjects."""

@@ -93,7 +93,7 @@ def fit(
             ends = (float(np.sum(found.by_subject)),)
             clock.lap("search")
         else:
-            engine.eta = jnp.asarray(eta)
+            engine.begin(eta)
             engine.check(x)
             clock.lap("compile")
             points = scatter(x, spread, starts if found is None else 1, seed)
@@ -142,10 +142,18 @@ def _minimised(
     covariance: bool | AbstractCurvature,
     clock: _Clock,
 ) -> tuple[Estimate, tuple[float, ...]]:
-    """The best end of the starts, and the objectives of all ends."""
-    found = [(engine(end)[0], end) for _, end in optimiser.search(engine, points, watched)]
-    _, x = min(found, key=lambda e: e[0])
-    evaluation = engine.evaluate(x)
+    """The best end of the starts, and the objectives of all ends.
+
+    At an end the etas found there are kept: searched from those of another start they may be other modes. Where a
+    subject has a more probable one, the search goes on from it.
+    """
+    found = [(engine(end)[0], end, engine.eta) for _, end in optimiser.search(engine, points, watched)]
+    (_, x, eta), *others = sorted(found, key=lambda e: e[0])
+    evaluation, moved = engine.at_modes(x, eta)
+    if moved:
+        x = optimiser.minimise(engine, x, watched(len(points)))
+        evaluation = engine.evaluate(x)
+    ends = (engine(x)[0], *(f for f, *_ in others))
     clock.lap("search")
     by = covariance if isinstance(covariance, AbstractCurvature) else None
     spread = Uncertainty.none(len(x)) if covariance is False else uncertainty(engine, x, evaluation, by)
@@ -159,7 +167,7 @@ def _minimised(
         result=np.asarray(evaluation.result),
         uncertainty=spread,
         classes=None if evaluation.classes is None else np.asarray(evaluation.classes),
-    ), tuple(sorted(f for f, _ in found))
+    ), tuple(sorted(ends))
 
 
 class _Clock:

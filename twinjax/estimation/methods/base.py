@@ -17,7 +17,8 @@ class Evaluation(eqx.Module):
 
     **Parameters**: `objective` `(subjects,)`; `gradient` `(subjects, free)`, in the unconstrained parameters; `eta`
     `(subjects, etas)`; `result` `(subjects,)`, solver codes; `settled` `(subjects,)`, whether eta-hat converged;
-    `classes` `(subjects, classes)`, how probable each class of a mixture is, None where there is no mixture.
+    `classes` `(subjects, classes)`, how probable each class of a mixture is, None where there is no mixture; `joint`
+    `(subjects,)`, -2 log of the joint density of data and eta, None where the method works about no mode.
     """
 
     objective: Any
@@ -26,6 +27,7 @@ class Evaluation(eqx.Module):
     result: Any
     settled: Any
     classes: Any = None
+    joint: Any = None
 
 
 class AbstractMethod(eqx.Module):

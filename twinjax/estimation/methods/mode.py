@@ -79,23 +79,25 @@ class AbstractConditional(AbstractObjective):
         x = jax.lax.stop_gradient(x)
         modes = self.modes(predictor, design, x, eta)
 
-        def subject(x: Any, m: Modes) -> tuple[Any, Any, Any]:
+        def subject(x: Any, m: Modes) -> tuple[Any, Any, Any, Any]:
             def marginal(eta: Any, x: Any) -> tuple[Any, Any]:
                 scale, sound = self.curvature(predictor, x, eta, m.case)
-                return self.joint(predictor, x, eta, m.case) + log_determinant(scale), sound
+                joint = self.joint(predictor, x, eta, m.case)
+                return joint + log_determinant(scale), (sound, joint)
 
             by = jax.value_and_grad(marginal, argnums=(0, 1), has_aux=True)
-            (value, sound), (by_eta, by_x) = by(m.eta, x)
+            (value, (sound, joint)), (by_eta, by_x) = by(m.eta, x)
             # d eta-hat / dx = -joint_ee^-1 joint_ex (implicit function theorem), applied to the slope in eta
             pull = m.newton @ by_eta
 
             def along(x: Any) -> Any:
                 return jax.jvp(lambda e: self.joint(predictor, x, e, m.case), (m.eta,), (pull,))[1]
 
-            return value, by_x - jax.grad(along)(x), sound
+            return value, by_x - jax.grad(along)(x), sound, joint
 
-        value, gradient, sound = jax.vmap(subject, in_axes=(None, 0))(x, modes)
-        return Evaluation(value, gradient, modes.eta, modes.case.local.result, modes.settled & sound)
+        value, gradient, sound, joint = jax.vmap(subject, in_axes=(None, 0))(x, modes)
+        result = modes.case.local.result
+        return Evaluation(value, gradient, modes.eta, result, modes.settled & sound, joint=joint)
 
     # ------------------------------------------------------------------------------------------------ one subject
 
