@@ -54,4 +54,5 @@ def evaluate(method: AbstractObjective, predictor: Predictor, design: Design, x:
         result=jnp.max(parts.result, axis=0),
         settled=jnp.all(parts.settled | (weight < 1e-8), axis=0),
         classes=weight.T,
+        joint=None,  # one mode for each class
     )
