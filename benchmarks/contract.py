@@ -18,7 +18,7 @@ from twinjax import Diffrax, Exact, Regimen
 from twinjax.models import check_units
 from twinjax.models.base import no_input, state_names
 from twinjax.naming import bind, leaves, names
-from twinjax.solve.events import field, ravel
+from twinjax.solve.flat import field, ravel
 from twinjax.solve.simulate import pose
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

@@ -15,7 +15,7 @@ from twinjax import Diffrax, Exact, Fused, Regimen, simulate
 from twinjax.models import AbstractModel, check_units
 from twinjax.models.base import input_names, no_input, output_names, parameter_units, state_names
 from twinjax.naming import bind, leaves, names
-from twinjax.solve.events import field, ravel
+from twinjax.solve.flat import field, ravel
 from twinjax.solve.simulate import choose, pose
 from twinjax.units import Amount, UnitError
 

@@ -19,9 +19,11 @@ from jax.core import Tracer
 
 from twinjax.dosing import BOLUS
 from twinjax.models.base import AbstractModel, state_names
-from twinjax.solve.events import Spread, Steady, field, ravel, route_table, timeline, undeclared
+from twinjax.solve.events import Steady, timeline
 from twinjax.solve.exact import finish
+from twinjax.solve.flat import field, ravel
 from twinjax.solve.problem import MAX_STEPS, NOT_FINITE, OK, STEP_TOO_SMALL, AbstractBackend, Problem, Solution
+from twinjax.solve.routes import Spread, route_table, undeclared
 from twinjax.solve.sensitivity import forward_sensitivities, together
 from twinjax.solve.steady import fixed_point
 from twinjax.solve.stiffness import is_stiff

@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 
 from twinjax.models.base import AbstractModel, state_names
-from twinjax.solve.events import Steady, as_input, field, ravel, timeline, undeclared, unravel
+from twinjax.solve.events import Steady, timeline
+from twinjax.solve.flat import as_input, field, ravel, unravel
 from twinjax.solve.linearity import nonlinearity
 from twinjax.solve.matrix import expm, product
 from twinjax.solve.problem import NOT_FINITE, OK, AbstractBackend, Problem, Solution
+from twinjax.solve.routes import undeclared
 from twinjax.solve.sensitivity import PATIENTS
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from twinjax.models.base import AbstractModel
-from twinjax.solve.events import field, ravel
+from twinjax.solve.flat import field, ravel
 from twinjax.solve.problem import Problem
 
 _STIFF = 3e4

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 from twinjax.models.base import AbstractModel, output_names, state_names
 from twinjax.naming import resolve
 from twinjax.solve.diffrax import Diffrax
-from twinjax.solve.events import Agenda, Steady, agenda, as_input, ravel, route_table, undeclared
+from twinjax.solve.events import Agenda, Steady, agenda
+from twinjax.solve.flat import as_input, ravel
 from twinjax.solve.fused.carry import Source, Tables, carry
 from twinjax.solve.fused.compiled import Settings, equations
 from twinjax.solve.fused.lanes import ADD, GIVE, SET, SWITCH
@@ -23,6 +24,7 @@ from twinjax.solve.fused.steps import Linear, Method, Rodas5P, Tsit5
 from twinjax.solve.fused.targets import available
 from twinjax.solve.fused.tracing import Unsupported
 from twinjax.solve.problem import NOT_FINITE, OK, AbstractBackend, Problem, Solution
+from twinjax.solve.routes import route_table, undeclared
 from twinjax.solve.steady import fixed_point
 from twinjax.solve.stiffness import is_stiff
 from twinjax.solve.tracks import AbstractTrack
