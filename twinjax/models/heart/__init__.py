@@ -1,0 +1,1 @@
+"""Heart cells: membrane currents and calcium, one mechanism per class, in ms and mV."""
