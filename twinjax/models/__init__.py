@@ -2,6 +2,7 @@
 
 from twinjax.models.base import AbstractModel, Balance, Route, Transit, check_units
 from twinjax.models.coupled import Molar, coupled
+from twinjax.models.heart.herg import HERGClamp
 from twinjax.models.pd.direct import EmaxEffect, LinearEffect, LogLinearEffect, SigmoidEmaxEffect
 from twinjax.models.pd.effect_compartment import EffectCompartment
 from twinjax.models.pd.indirect_response import (
@@ -63,6 +64,7 @@ REGISTRY: tuple[type[AbstractModel], ...] = (
     PrecursorInhibition,
     PrecursorStimulation,
     FribergMyelosuppression,
+    HERGClamp,
 )
 
 __all__ = [
@@ -73,6 +75,7 @@ __all__ = [
     "EmaxEffect",
     "FribergMyelosuppression",
     "FullTMDD",
+    "HERGClamp",
     "InhibitionOfLoss",
     "InhibitionOfProduction",
     "IrreversibleTMDD",
