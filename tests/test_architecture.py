@@ -16,6 +16,7 @@ MAY_KNOW = {
     "naming": set(),
     "models": BASE | {"models"},
     "dosing": BASE,
+    "drugs": BASE | {"drugs"},
     "observation": BASE | {"observation"},
     "solve": SOLVE,
     "population": NOUNS | {"population"},
