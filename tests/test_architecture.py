@@ -19,6 +19,7 @@ MAY_KNOW = {
     "drugs": BASE | {"drugs"},
     "observation": BASE | {"observation"},
     "solve": SOLVE,
+    "physiology": BASE | {"physiology"},
     "population": NOUNS | {"population"},
     "estimation": ESTIMATION,
     "assimilation": ESTIMATION | {"assimilation"},

@@ -42,6 +42,7 @@ _HOMES = {
         "TruncatedNormal", "Uniform",
     ),
     "twinjax.population.cohort": ("Cohort", "cohort", "subjects"),
+    "twinjax.physiology": ("anatomy", "people", "person"),
     "twinjax.solve.problem": ("Problem", "Solution"),
     "twinjax.solve.exact": ("Exact",),
     "twinjax.solve.diffrax": ("Diffrax",),
@@ -153,6 +154,7 @@ if TYPE_CHECKING:
         Proportional,
         TimeToEvent,
     )
+    from twinjax.physiology import anatomy, people, person
     from twinjax.population.cohort import Cohort, cohort, subjects
     from twinjax.population.distributions import (
         Bernoulli,
