@@ -1,6 +1,7 @@
 """Every model, in one list: a new model is a file in this folder and a line here."""
 
 from twinjax.models.base import AbstractModel, Balance, Route, Transit, check_units
+from twinjax.models.brain.brain import PermeabilityLimitedBrain
 from twinjax.models.coupled import Molar, coupled
 from twinjax.models.heart.herg import HERGClamp
 from twinjax.models.pd.direct import EmaxEffect, LinearEffect, LogLinearEffect, SigmoidEmaxEffect
@@ -64,6 +65,7 @@ REGISTRY: tuple[type[AbstractModel], ...] = (
     PrecursorInhibition,
     PrecursorStimulation,
     FribergMyelosuppression,
+    PermeabilityLimitedBrain,
     HERGClamp,
 )
 
@@ -92,6 +94,7 @@ __all__ = [
     "OneCompartmentTransit",
     "OneCompartmentZeroOrder",
     "ParentMetabolite",
+    "PermeabilityLimitedBrain",
     "PrecursorInhibition",
     "PrecursorStimulation",
     "QuasiEquilibriumTMDD",

@@ -1,0 +1,149 @@
+"""The permeability-limited brain: exposure metrics and clinical errors as published, Kp,uu in closed form, its table."""
+
+import json
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from twinjax import Regimen, simulate
+from twinjax.cli import app
+from twinjax.exposure import fold_errors
+from twinjax.io.brain import read_brain_drugs
+from twinjax.models import OneCompartment, PermeabilityLimitedBrain, coupled
+from twinjax.models.brain.brain import Brain
+
+SITES = {"brain ECF": "ecf", "scsf": "spinal_csf"}
+TO_MG_PER_L = {"paracetamol": 1.0, "ibuprofen": 1e-3, "mannitol": 1e3}
+FILES = {"paracetamol": "mg_per_L", "ibuprofen": "ng_per_mL", "mannitol": "g_per_L"}
+
+
+@pytest.fixture(scope="module")
+def drugs():
+    return read_brain_drugs()
+
+
+@pytest.fixture(scope="module")
+def curves(drugs):
+    """Sampled as the published metrics were, each run once."""
+    known = {}
+
+    def of(name, source):
+        if (name, source) not in known:
+            time = np.arange(0.0, drugs[name].hours + 0.05, 0.1)
+            output = simulate(drugs[name].model(source), drugs[name].regimen, time, throw=True).output
+            known[name, source] = time, jax.tree.map(lambda x: np.asarray(x[0]), output.brain)
+        return known[name, source]
+
+    return of
+
+
+@pytest.mark.parametrize("name", ["paracetamol", "ibuprofen", "mannitol"])
+def test_published_exposure_metrics(shared_data, curves, name):
+    """Cmax and AUC of every listed source and site, from another program; its solver's tolerance shows at 1e-5."""
+    table = pd.read_csv(shared_data / "physiology/bbb_cns_pbpk/reference_exposure_metrics.csv")
+    table = table[table["Compound"] == name.capitalize()]
+    assert len(table) == {"paracetamol": 14, "ibuprofen": 4, "mannitol": 4}[name]
+    for row in table.itertuples():
+        time, output = curves(name, row.Source)
+        curve = getattr(output, SITES[row.Site]) / TO_MG_PER_L[name]
+        assert curve.max() == pytest.approx(row.Cmax, rel=2e-5)
+        assert np.trapezoid(curve, time) == pytest.approx(row.AUC, rel=2e-5)
+
+
+@pytest.mark.parametrize("name", ["paracetamol", "ibuprofen", "mannitol"])
+def test_published_errors_against_clinical_csf(shared_data, curves, name):
+    """Predictions between samples on a straight line, as the published errors took them."""
+    folder = shared_data / "physiology/bbb_cns_pbpk"
+    seen = pd.read_csv(folder / f"clinical_{name}_{FILES[name]}.csv").query("site == 'scsf'")
+    table = pd.read_csv(folder / "reference_fold_errors.csv")
+    for row in table[table["Compound"] == name.capitalize()].itertuples():
+        time, output = curves(name, row.Source)
+        found = fold_errors(np.interp(seen.time_h, time, output.spinal_csf), seen.conc * TO_MG_PER_L[name])
+        assert found.gmr == pytest.approx(row.GMR, rel=1e-6)
+        assert found.gmfe == pytest.approx(row.GMFE, rel=1e-6)
+
+
+def steady_kp_uu(**how):
+    """Kp,uu of a constant infusion, at steady state."""
+    brain = PermeabilityLimitedBrain(Brain.human(1.0, unbound_icf=0.3, **how), 46.8, 0.4, 1.0)
+    model = coupled({"brain.plasma": "pk.plasma"}, pk=OneCompartment(cl=5.0, v=20.0), brain=brain)
+    return simulate(model, Regimen.infusion(1e5, over=1e4, into="central"), [9e3]).output.brain.kp_uu[0, 0]
+
+
+@pytest.mark.parametrize(("efflux", "uptake"), [((0.0, 0.0), (0.0, 0.0)), ((3.0, 0.7), (0.5, 0.1))])
+def test_kp_uu_in_closed_form(efflux, uptake):
+    """In over out, where extracellular fluid and CSF are as one: passive, active and bulk flow."""
+    found = steady_kp_uu(efflux=efflux, uptake=uptake)
+    passive, made = 1.5, 0.021
+    # blood in the brain differs from arterial blood by what the CSF's production takes, 0.021 of 46.8 L/h
+    expected = (passive + sum(uptake)) / (passive + sum(efflux) + made)
+    assert float(found) == pytest.approx(expected, rel=3e-3)  # 1 / (300 L/h of ependyma over 2 L/h of barriers)
+
+
+def test_efflux_lowers_and_uptake_raises_kp_uu():
+    alone = steady_kp_uu()
+    assert float(steady_kp_uu(efflux=(2.0, 0.0))) < 0.5 * float(alone)
+    assert float(steady_kp_uu(uptake=(2.0, 0.0))) > 2.0 * float(alone)
+
+
+MORPHINE = """
+[morphine]
+dose = 10.0
+into = 'central'
+hours = 6.0
+[morphine.kinetics]
+model = 'OneCompartment'
+cl = 70.0
+v = 230.0
+[morphine.binding]
+fu = 0.65
+blood_to_plasma = 1.0
+unbound_icf = 0.4
+bases = [8.2]
+[morphine.ps_bbb]
+optimized = 2.0
+"""
+
+
+def test_the_command_writes_every_drug_and_takes_ones_own(tmp_path):
+    file, out = tmp_path / "mine.toml", tmp_path / "mine.csv"
+    file.write_text(MORPHINE)
+    result = CliRunner().invoke(app, ["brain", str(out), "--drugs", str(file), "--json"])
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(out)
+    assert json.loads(result.output)["rows"] == len(table) == 5
+    assert list(table.columns) == ["drug", "source", "ps_bbb", "site", "cmax", "tmax", "auc", "kp_uu"]
+    assert table.auc[0] == pytest.approx(10.0 / 70.0 * (1 - np.exp(-70.0 / 230.0 * 6.0)), rel=1e-3)  # trapezoids
+
+
+def test_every_shipped_drug_has_all_that_a_run_needs(drugs):
+    assert len(drugs) == 6
+    assert sum(len(d.ps_bbb) for d in drugs.values()) == 36
+    for drug in drugs.values():
+        for source in drug.ps_bbb:
+            drug.model(source)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("fu = 0.65", "fu = 65.0", "morphine.binding.fu is 65; .* is it in percent"),
+        ("unbound_icf = 0.4", "", "morphine.binding needs unbound_icf"),
+        ("cl = 70.0", "clearance = 70.0", "morphine.kinetics has no 'clearance'"),
+        ("'OneCompartment'", "'OneCompartmnt'", "no model 'OneCompartmnt' of plasma; did you mean 'OneCompartment'"),
+        ("hours = 6.0", "hours = 6.0\nour = 1", "morphine has no 'our'; did you mean"),
+    ],
+)
+def test_a_wrong_table_is_refused_in_words(tmp_path, old, new, message):
+    file = tmp_path / "mine.toml"
+    file.write_text(MORPHINE.replace(old, new))
+    with pytest.raises(ValueError, match=message):
+        read_brain_drugs(file)
+
+
+def test_an_unknown_source_is_refused(drugs):
+    with pytest.raises(ValueError, match="paracetamol has no ps_bbb of 'optimised'; did you mean 'optimized'"):
+        drugs["paracetamol"].model("optimised")

@@ -1,0 +1,6 @@
+"""What a dose does in a body: exposure in numbers, and how it moves with what is uncertain."""
+
+from twinjax.exposure.brain import brain_metrics
+from twinjax.exposure.metrics import FoldErrors, area, fold_errors
+
+__all__ = ["FoldErrors", "area", "brain_metrics", "fold_errors"]

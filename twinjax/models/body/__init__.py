@@ -1,0 +1,1 @@
+"""Bodies: organs that exchange blood, and the plumbing between them."""

@@ -1,0 +1,1 @@
+"""The brain behind its barriers."""
