@@ -32,6 +32,7 @@ MAY_KNOW = {
     "io": NOUNS | {"drugs", "population", "solve.problem", "io"},
     "datasets": NOUNS | {"population", "solve.problem", "io", "datasets"},
     "progress": ESTIMATION,
+    "electrophysiology": ESTIMATION | {"electrophysiology"},
     "cohorts": NOUNS | {"solve", "population", "cohorts", "runs"},
 }
 """What each room may import; `cli` may import everything."""

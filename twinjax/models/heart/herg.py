@@ -18,7 +18,7 @@ from twinjax.models.heart.membrane import (
     PotentialRate,
     sigmoid,
 )
-from twinjax.units import Fraction, Number, Unit
+from twinjax.units import Fraction, Number, Scalar, Unit
 
 
 class Binding(eqx.Module):
@@ -42,6 +42,11 @@ class Binding(eqx.Module):
         there = drug > 0.0
         share = (where(there, drug, self.ec50) / self.ec50) ** self.n
         return where(there, self.kmax * self.ku * share / (1.0 + share), 0.0)
+
+    @classmethod
+    def tabled(cls, kmax: Scalar, ku: Scalar, n: Scalar, halfmax: Scalar, vhalf: Scalar) -> Binding:
+        """From the numbers of CiPA's tables, where `halfmax` is ec50^n in nM^n."""
+        return cls(kmax, ku, n, 1e-6 * halfmax ** (1.0 / n), vhalf)
 
 
 class DynamicHERG(AbstractMechanism):
@@ -190,6 +195,5 @@ class HERGClamp(AbstractModel):
 
     @classmethod
     def typical(cls):
-        """Under dofetilide: halfmax 216.6 nM^1.08."""
-        binding = Binding(kmax=35.1, ku=1.816e-05, n=1.08, ec50=1e-6 * 216.6 ** (1 / 1.08), vhalf=-1.0)
-        return cls(DynamicHERG(binding=binding), drug=1e-5)
+        """Under dofetilide."""
+        return cls(DynamicHERG(binding=Binding.tabled(35.1, 1.816e-05, 1.08, 216.6, -1.0)), drug=1e-5)
