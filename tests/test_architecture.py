@@ -29,7 +29,7 @@ MAY_KNOW = {
     "plots": ESTIMATION | {"assimilation", "trials", "credibility", "plots"},
     "runs": ESTIMATION | {"assimilation", "trials", "credibility", "io.study"},
     "reports": ESTIMATION | {"plots", "runs", "reports"},
-    "io": NOUNS | {"drugs", "population", "solve.problem", "io"},
+    "io": NOUNS | {"drugs", "population", "solve.problem", "electrophysiology.drugs", "io"},
     "datasets": NOUNS | {"population", "solve.problem", "io", "datasets"},
     "progress": ESTIMATION,
     "electrophysiology": ESTIMATION | {"electrophysiology"},

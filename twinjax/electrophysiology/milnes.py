@@ -24,7 +24,7 @@ NANOMOLAR = 1e-6
 _LOW = np.array([-8.0, -9.0, 0.5, -3.0, -200.0])
 _HIGH = np.array([8.0, 0.0, 2.0, 9.0, -1.0])
 _SCALE = np.array([0.3, 0.3, 0.1, 0.3, 10.0])
-"""Bounds of log10 kmax, log10 ku, n, log10 halfmax (nM^n) and vhalf (mV), those of CiPA v1.0, and moves of like effect."""
+"""Bounds of log10 kmax, log10 ku, n, log10 halfmax (nM^n) and vhalf (mV), of CiPA v1.0, and moves of like effect."""
 
 
 @dataclasses.dataclass(frozen=True)

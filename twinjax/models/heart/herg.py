@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import equinox as eqx
 from jax.numpy import exp, sqrt, where
@@ -18,7 +18,7 @@ from twinjax.models.heart.membrane import (
     PotentialRate,
     sigmoid,
 )
-from twinjax.units import Fraction, Number, Scalar, Unit
+from twinjax.units import Fraction, Number, Unit
 
 
 class Binding(eqx.Module):
@@ -44,7 +44,7 @@ class Binding(eqx.Module):
         return where(there, self.kmax * self.ku * share / (1.0 + share), 0.0)
 
     @classmethod
-    def tabled(cls, kmax: Scalar, ku: Scalar, n: Scalar, halfmax: Scalar, vhalf: Scalar) -> Binding:
+    def tabled(cls, kmax: Any, ku: Any, n: Any, halfmax: Any, vhalf: Any) -> Binding:
         """From the numbers of CiPA's tables, where `halfmax` is ec50^n in nM^n."""
         return cls(kmax, ku, n, 1e-6 * halfmax ** (1.0 / n), vhalf)
 
