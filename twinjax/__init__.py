@@ -1,7 +1,8 @@
 """twinjax: a differentiable, GPU-ready twin engine for drug development.
 
 Nouns: models (`twinjax.models`), `Regimen`, `Measurements`, residual errors, `Subject`, `TrialData`, `Population`,
-`Cohort`. Verbs: `simulate`, `cohort`, `subjects`, `fit`. A choice of method is a frozen object: `Exact`, `Diffrax`,
+`Cohort`. Verbs: `simulate`, `cohort`, `subjects`, `fit`; of a `Twin`: `assimilate`,
+`forecast`, `what_if`, `recommend`. A choice of method is a frozen object: `Exact`, `Diffrax`,
 `FOCEI`, `BFGS`.
 
 float64 is switched on when twinjax is imported; set ``JAX_ENABLE_X64=0`` beforehand to refuse it, which warns.
@@ -48,6 +49,19 @@ _HOMES = {
     "twinjax.solve.diffrax": ("Diffrax",),
     "twinjax.solve.fused": ("Fused",),
     "twinjax.solve.simulate": ("simulate",),
+    "twinjax.assimilation.assimilate": ("assimilate", "assimilate_each"),
+    "twinjax.assimilation.forecast": ("Forecast", "forecast", "what_if"),
+    "twinjax.assimilation.goals": ("At", "Average", "Exposure", "Goal", "Highest", "Lowest"),
+    "twinjax.assimilation.history": ("News",),
+    "twinjax.assimilation.innovation": ("calibration",),
+    "twinjax.assimilation.methods.importance": ("LaplaceImportance",),
+    "twinjax.assimilation.methods.kalman": ("EnsembleKalman", "ExtendedKalman"),
+    "twinjax.assimilation.methods.mode": ("MAP",),
+    "twinjax.assimilation.methods.particles": ("ParticleFilter",),
+    "twinjax.assimilation.prescription": ("Constraints",),
+    "twinjax.assimilation.recommend": ("Recommendation", "compare_therapies", "recommend"),
+    "twinjax.assimilation.storage": ("load_twin", "save_twin"),
+    "twinjax.assimilation.twin": ("Twin",),
     "twinjax.estimation.comparison": ("Comparison", "compare"),
     "twinjax.estimation.fit": ("fit",),
     "twinjax.estimation.result": ("Fit",),
@@ -101,6 +115,19 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from twinjax.assimilation.assimilate import assimilate, assimilate_each
+    from twinjax.assimilation.forecast import Forecast, forecast, what_if
+    from twinjax.assimilation.goals import At, Average, Exposure, Goal, Highest, Lowest
+    from twinjax.assimilation.history import News
+    from twinjax.assimilation.innovation import calibration
+    from twinjax.assimilation.methods.importance import LaplaceImportance
+    from twinjax.assimilation.methods.kalman import EnsembleKalman, ExtendedKalman
+    from twinjax.assimilation.methods.mode import MAP
+    from twinjax.assimilation.methods.particles import ParticleFilter
+    from twinjax.assimilation.prescription import Constraints
+    from twinjax.assimilation.recommend import Recommendation, compare_therapies, recommend
+    from twinjax.assimilation.storage import load_twin, save_twin
+    from twinjax.assimilation.twin import Twin
     from twinjax.dosing import Regimen
     from twinjax.estimation.comparison import Comparison, compare
     from twinjax.estimation.diagnosis.individual import eta_covariates, individual_objectives

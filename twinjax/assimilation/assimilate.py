@@ -1,0 +1,110 @@
+"""`assimilate`: a patient's news learnt, by whichever method the twin has."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from twinjax.assimilation.bedside import Bedside
+from twinjax.assimilation.belief import AbstractBelief, Particles
+from twinjax.assimilation.history import History, News, news_dict
+from twinjax.assimilation.innovation import innovations
+from twinjax.assimilation.twin import Twin, noted, random_key
+from twinjax.dosing import Regimen
+from twinjax.observation import Measurements
+from twinjax.solve.compiling import compiled
+
+_DRAWS = 256
+"""Draws of a normal belief by which a new measurement is judged before it is learnt."""
+
+Told = News | Measurements | Regimen
+
+
+def assimilate(twin: Twin, news: Told, *, when: datetime.datetime | None = None) -> Twin:
+    """The twin with these data learnt. It is the `update` of a twin: data keep coming, and each makes a new one.
+
+    Measurements may come late, in any order, censored or missing. A dose or a covariate of the past that only now
+    becomes known is learnt by beginning anew from the prior with all the data.
+
+    **Parameters**: `news`, measurements, doses, or both and covariates (`News`); `when`, the clock of the audit trail.
+    **Raises** `ValueError` for data that the population has no meaning for, in words; the twin is as it was.
+    """
+    return assimilate_each([twin], [news], when=when)[0]
+
+
+def assimilate_each(
+    twins: Sequence[Twin], news: Sequence[Told], *, when: datetime.datetime | None = None
+) -> list[Twin]:
+    """Many patients' twins of one population and method at once, each with its own news, by one compiled program.
+
+    **Raises** `ValueError` as `assimilate`, and where the twins are not of one population and method.
+    """
+    if len(twins) != len(news):
+        raise ValueError(f"{len(twins)} twins and {len(news)} news: give one each")
+    if not twins:
+        return []
+    first, each = twins[0], [n if isinstance(n, News) else News.of(n) for n in news]
+    if len({(t.trail[-1]["population"], t.method) for t in twins}) > 1:
+        raise ValueError("twins learn together where they are of one population and have one method")
+    joined = [t.history.joined(n) for t, n in zip(twins, each, strict=True)]
+    again = np.asarray([_begins_anew(t, h, f, n) for t, (h, f, _), n in zip(twins, joined, each, strict=True)])
+    bedside = Bedside.of(first.population, first.backend, [h for h, _, _ in joined], [f for _, f, _ in joined])
+    first.method.check(bedside)
+    key = random_key(first.seed, len(first.trail), "learn")
+    belief = jax.tree.map(lambda *x: np.concatenate(x), *[t.belief for t in twins])
+    found = _judged(bedside, belief, key)
+    if again.any():
+        prior = first.method.prior(first.population, len(twins), key)
+        belief = jax.tree.map(lambda a, b: jnp.where(again.reshape((-1,) + (1,) * (a.ndim - 1)), a, b), prior, belief)
+        whole = jnp.where(again[:, None], bedside.design.observed.there, bedside.fresh)
+        bedside = eqx.tree_at(lambda b: b.fresh, bedside, whole)
+    learnt = jax.device_get(first.method.learn(bedside, belief, jax.random.fold_in(key, 2)))
+    found, made = jax.device_get(found), []
+    for i, (t, (h, fresh, missing), n) in enumerate(zip(twins, joined, each, strict=True)):
+        own = jax.tree.map(lambda x, i=i: x[i : i + 1], learnt.belief)
+        new = Twin(t.population, h, own, t.method, t.backend, t.seed, t.trail)
+        said = {
+            "news": news_dict(n), "missing": missing, "again": bool(again[i]), **_judgement(i, h, fresh, found),
+            "settled": bool(learnt.settled[i]), "effective": _number(learnt.effective[i]),
+            "acceptance": _number(learnt.acceptance[i]),
+        }  # fmt: skip
+        made.append(noted(new, "learnt", said, t, when))
+    return made
+
+
+@compiled
+def _judged(bedside: Bedside, belief: AbstractBelief, key: Any) -> Any:
+    if isinstance(belief, Particles):
+        return innovations(bedside, belief.eta, belief.log_weight)
+    eta = belief.draw(jax.random.fold_in(key, 1), _DRAWS)
+    return innovations(bedside, eta, jnp.full(eta.shape[:2], -np.log(_DRAWS)))
+
+
+def _begins_anew(twin: Twin, history: History, fresh: np.ndarray, news: News) -> bool:
+    """Whether what was learnt before was learnt from something that is now known to be otherwise."""
+    if not len(twin.history.measurements):
+        return False
+    last = twin.history.last
+    changed = bool(len(news.doses)) and float(np.min(np.asarray(news.doses.time))) <= last
+    changed |= bool(news.covariates) and (news.at is None or news.at <= last)
+    late = twin.method.ordered and bool(np.any(history.measurements.time[fresh] < last))
+    return changed or late
+
+
+def _judgement(i: int, history: History, fresh: np.ndarray, found: Any) -> dict[str, Any]:
+    """What one patient's news were against what was foreseen, in plain numbers."""
+    m, rows = history.measurements, []
+    for k in np.flatnonzero(fresh):
+        own = {n: _number(getattr(found, n)[i, k + 1]) for n in ("expected", "sd", "z", "quantile")}
+        rows.append({"time": float(m.time[k]), "output": m.output[k], "value": float(m.value[k]), **own})
+    return {"innovations": rows, "log_density": _number(found.log_density[i]) if rows else None}
+
+
+def _number(x: Any) -> float | None:
+    return float(x) if np.isfinite(x) else None

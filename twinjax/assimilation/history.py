@@ -1,0 +1,243 @@
+"""What is known of one patient: doses, measurements and covariates as they come in, in whatever order."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from twinjax.dosing import BOLUS, Regimen
+from twinjax.observation import Measurements
+from twinjax.population.subject import Subject
+
+Changes = tuple[tuple[float, float], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class News:
+    """What has become known of a patient since.
+
+    **Parameters**: `measurements`, of any times, in any order (a value that is NaN is missing and says nothing);
+    `doses`, given or planned; `covariates`, by name the value that holds from `at` on (None: from always); `source`,
+    where it comes from, for the audit trail.
+    """
+
+    measurements: Measurements = dataclasses.field(default_factory=Measurements.none)
+    doses: Regimen = dataclasses.field(default_factory=Regimen.none)
+    covariates: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    at: float | None = None
+    source: str = ""
+
+    @staticmethod
+    def of(data: News | Measurements | Regimen) -> News:
+        """As given, or made of measurements or doses alone."""
+        if isinstance(data, News):
+            return data
+        return News(measurements=data) if isinstance(data, Measurements) else News(doses=data)
+
+
+@dataclasses.dataclass(frozen=True)
+class History:
+    """All that is known of one patient.
+
+    **Parameters**: `id`; `start`, the time at which the model's initial state holds, nothing known is earlier; `doses`,
+    every one written out, by time; `measurements`, by time; `covariates`, by name (time, value) of every change, the
+    first at -inf.
+    """
+
+    id: str
+    start: float = 0.0
+    doses: Regimen = dataclasses.field(default_factory=Regimen.none)
+    measurements: Measurements = dataclasses.field(default_factory=Measurements.none)
+    covariates: Mapping[str, Changes] = dataclasses.field(default_factory=dict)
+
+    @property
+    def last(self) -> float:
+        """The time of the latest measurement; where there is none, the start."""
+        return float(self.measurements.time[-1]) if len(self.measurements) else self.start
+
+    def joined(self, news: News) -> tuple[History, np.ndarray, int]:
+        """With the news: the new history, which of its measurements are new `(measurements,)`, how many were missing.
+
+        Sorted by time. A measurement whose `order` is negative is taken before the doses of its time, others after.
+        **Raises** `ValueError` for a measurement whose time is not finite, a covariate that is not, anything before
+        the start.
+        """
+        m = news.measurements
+        for what, times in (("measurement", m.time), ("dose", np.asarray(news.doses.time))):
+            if np.any(times < self.start):
+                raise ValueError(
+                    f"patient {self.id}: a {what} at {np.min(times):g} is before {self.start:g}, where the history "
+                    "begins; begin the twin with an earlier start"
+                )
+        if not np.all(np.isfinite(m.time)):
+            raise ValueError(f"patient {self.id}: a measurement's time is not finite; leave it out until it is known")
+        kept = np.flatnonzero(np.isfinite(m.value))
+        both = _stacked(self.measurements, _chosen(m, kept))
+        fresh = np.arange(len(both)) >= len(self.measurements)
+        by = np.lexsort((np.arange(len(both)), both.order >= 0, both.time))
+        doses = self.doses if not len(news.doses) else sorted_doses(self.doses + written_out(news.doses))
+        covariates = {n: tuple(c) for n, c in self.covariates.items()}
+        for name, value in news.covariates.items():
+            if not np.isfinite(value):
+                raise ValueError(f"patient {self.id}: covariate {name} is {value}; give a finite number")
+            covariates[name] = _changed(covariates.get(name, ()), news.at, float(value))
+        return History(self.id, self.start, doses, _chosen(both, by), covariates), fresh[by], len(m) - len(kept)
+
+    def with_doses(self, doses: Regimen, after: float) -> History:
+        """The doses before a time as they were, and from then on these instead of what was planned."""
+        time = np.asarray(self.doses.time)
+        kept = _records(self.doses, np.flatnonzero(time < after))
+        return dataclasses.replace(self, doses=sorted_doses(kept + written_out(doses)))
+
+    def subject(self) -> Subject:
+        """As a population wants it: records numbered in the order of time, covariates by segment."""
+        m, d = self.measurements, self.doses
+        switches = sorted({t for c in self.covariates.values() for t, _ in c if np.isfinite(t)})
+        time = np.concatenate([m.time, np.asarray(d.time), switches])
+        rank = np.concatenate([np.where(m.order < 0, 0, 3), np.full(len(d), 2), np.full(len(switches), 1)])
+        place = np.empty(len(time))
+        place[np.lexsort((np.arange(len(time)), rank, time))] = np.arange(len(time))
+        measured, given, switched = np.split(place, [len(m), len(m) + len(d)])
+        values = {n: _by_segment(c, switches) for n, c in self.covariates.items()}
+        kinds = tuple(dataclasses.replace(k, order=int(o)) for k, o in zip(d.kinds, given, strict=True))
+        return Subject(
+            self.id, Regimen(d.time, d.amount, d.rate, d.interval, kinds),
+            Measurements(m.time, m.value, m.output, m.censored, m.limit, measured),
+            values if switches else {n: v[0] for n, v in values.items()}, np.asarray(switches), switched,
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """In plain numbers."""
+        m, d = self.measurements, self.doses
+        return {
+            "id": self.id,
+            "start": self.start,
+            "doses": [
+                {"time": float(d.time[i]), "amount": float(d.amount[i]), "rate": float(d.rate[i]),
+                 "interval": float(d.interval[i]), **{n: v for n, v in dataclasses.asdict(k).items() if n != "order"}}
+                for i, k in enumerate(d.kinds)
+            ],
+            "measurements": [
+                {"time": float(m.time[i]), "value": float(m.value[i]), "output": m.output[i],
+                 "censored": int(m.censored[i]), "limit": _plain(m.limit[i]), "before_dose": bool(m.order[i] < 0)}
+                for i in range(len(m))
+            ],
+            "covariates": {n: [[_plain(t), v] for t, v in c] for n, c in self.covariates.items()},
+        }  # fmt: skip
+
+    @staticmethod
+    def from_dict(saved: Mapping[str, Any]) -> History:
+        """The inverse of `to_dict`."""
+        d, m = saved["doses"], saved["measurements"]
+
+        def column(rows: Any, name: str) -> list[Any]:
+            return [r[name] for r in rows]
+
+        doses = Regimen.records(
+            *(column(d, n) for n in ("time", "amount", "rate", "interval")), evid=column(d, "evid"),
+            into=column(d, "into"), mode=column(d, "mode"), additional=column(d, "additional"),
+            steady_state=column(d, "steady_state"),
+        )  # fmt: skip
+        measurements = Measurements(
+            column(m, "time"), column(m, "value"), tuple(column(m, "output")), column(m, "censored"),
+            [-np.inf if x is None else x for x in column(m, "limit")],
+            [-1.0 if x else np.inf for x in column(m, "before_dose")],
+        )  # fmt: skip
+        covariates = {
+            n: tuple((-np.inf if t is None else float(t), float(v)) for t, v in c)
+            for n, c in saved["covariates"].items()
+        }
+        return History(saved["id"], saved["start"], doses, measurements, covariates)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of everything known."""
+        return digest(self.to_dict())
+
+
+def digest(plain: Any) -> str:
+    """SHA-256 of plain data."""
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def news_dict(news: News) -> dict[str, Any]:
+    """News in plain numbers; the measurements that are missing too, as null."""
+    m = news.measurements
+    kept = _chosen(m, np.flatnonzero(np.isfinite(m.value)))
+    known = History("", doses=written_out(news.doses), measurements=kept)
+    plain = {n: v for n, v in known.to_dict().items() if n in ("doses", "measurements")}
+    missing = [{"time": _plain(t), "output": m.output[i]} for i, t in enumerate(m.time) if not np.isfinite(m.value[i])]
+    own = {"covariates": dict(news.covariates), "at": news.at, "source": news.source}
+    return {**plain, "missing": missing, **own}
+
+
+def written_out(regimen: Regimen) -> Regimen:
+    """Every additional dose as a record of its own. What a later reset or SS = 1 cancels is left out."""
+    if not any(k.additional for k in regimen.kinds):
+        return regimen
+    time, interval = np.asarray(regimen.time), np.asarray(regimen.interval)
+    clears = [float(time[i]) for i, k in enumerate(regimen.kinds) if k.evid in (3, 4) or k.steady_state == 1]
+    rows, times, kinds = [], [], []
+    for i, k in enumerate(regimen.kinds):
+        for n in range(k.additional + 1):
+            at = float(time[i] + n * interval[i])
+            if n and any(time[i] < c <= at for c in clears):
+                break
+            rows.append(i)
+            times.append(at)
+            own = {"additional": 0, "order": len(rows)} | ({"evid": 1, "steady_state": 0} if n else {})
+            kinds.append(dataclasses.replace(k, **own))
+    chosen = _records(regimen, np.asarray(rows, int))
+    return Regimen(np.asarray(times), chosen.amount, chosen.rate, chosen.interval, tuple(kinds))
+
+
+def sorted_doses(regimen: Regimen) -> Regimen:
+    """By time, those of one time in the order given."""
+    return _records(regimen, np.argsort(np.asarray(regimen.time), kind="stable"))
+
+
+def scaled(regimen: Regimen, factor: float) -> Regimen:
+    """The same doses by a factor; infusions take as long."""
+    rate = [r * (factor if k.mode != BOLUS else 1.0) for r, k in zip(regimen.rate, regimen.kinds, strict=True)]
+    amount = np.asarray(regimen.amount) * factor
+    return Regimen(np.asarray(regimen.time), amount, np.asarray(rate, float), regimen.interval, regimen.kinds)
+
+
+def _records(r: Regimen, at: np.ndarray) -> Regimen:
+    time, amount, rate, interval = (np.asarray(c)[at] for c in (r.time, r.amount, r.rate, r.interval))
+    kinds = tuple(dataclasses.replace(r.kinds[i], order=n) for n, i in enumerate(at.tolist()))
+    return Regimen(time, amount, rate, interval, kinds)
+
+
+def _chosen(m: Measurements, at: np.ndarray) -> Measurements:
+    rows = at.tolist()
+    return Measurements(m.time[at], m.value[at], tuple(m.output[i] for i in rows), m.censored[at], m.limit[at],
+                        np.where(m.order[at] < 0, -1.0, np.inf))  # fmt: skip
+
+
+def _stacked(a: Measurements, b: Measurements) -> Measurements:
+    columns = [np.concatenate([getattr(a, n), getattr(b, n)]) for n in ("time", "value", "censored", "limit", "order")]
+    time, value, censored, limit, order = columns
+    return Measurements(time, value, a.output + b.output, censored, limit, order)
+
+
+def _changed(changes: Changes, at: float | None, value: float) -> Changes:
+    """With a value from `at` on; the same from always where none was known before."""
+    if at is None or not changes:
+        return ((-np.inf, value),) if not changes else ((-np.inf, value), *(c for c in changes if np.isfinite(c[0])))
+    return tuple(sorted({**dict(changes), float(at): value}.items()))
+
+
+def _by_segment(changes: Changes, switches: list[float]) -> np.ndarray:
+    starts = [-np.inf, *switches]
+    times = np.asarray([t for t, _ in changes])
+    return np.asarray([changes[int(np.searchsorted(times, s, side="right")) - 1][1] for s in starts])
+
+
+def _plain(x: float) -> float | None:
+    return float(x) if np.isfinite(x) else None

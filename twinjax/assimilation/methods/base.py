@@ -1,0 +1,50 @@
+"""What a way to learn from a patient's data is."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+
+from twinjax.assimilation.bedside import Bedside
+from twinjax.assimilation.belief import AbstractBelief, NormalBelief
+from twinjax.population.population import Population
+
+
+class Learnt(eqx.Module):
+    """What came of an update.
+
+    **Parameters**: `belief`; `settled` `(patients,)`, whether it can be relied on: a mode was found, enough particles
+    are left, a solve did not fail; `effective`, effective sample size `(patients,)`, NaN where there are no particles;
+    `acceptance`, share of moves accepted, NaN where there were none.
+    """
+
+    belief: AbstractBelief
+    settled: Any
+    effective: Any
+    acceptance: Any
+
+
+class AbstractAssimilation(eqx.Module):
+    """A way to learn random effects from a patient's data. Methods are frozen objects; options are their fields."""
+
+    ordered: ClassVar[bool] = False
+    """Whether measurements have to be learnt in the order of their times: a late one means to begin anew."""
+
+    @property
+    def name(self) -> str:
+        """As tables show it."""
+        return type(self).__name__
+
+    def prior(self, population: Population, patients: int, key: Any) -> AbstractBelief:
+        """What is believed before any data: Omega about zero, unless overridden."""
+        return NormalBelief.prior(population, patients)
+
+    def check(self, bedside: Bedside) -> None:
+        """**Raises** `ValueError` for data that the method cannot learn from."""
+
+    @abc.abstractmethod
+    def learn(self, bedside: Bedside, belief: AbstractBelief, key: jax.Array) -> Learnt:
+        """The belief given all measurements; `belief` is that given those which are not fresh."""

@@ -1,0 +1,316 @@
+"""`recommend` and `compare_therapies`: which doses reach the goals of this patient, and how probably."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from twinjax.assimilation.bedside import bucket, posed
+from twinjax.assimilation.forecast import altered, trajectories
+from twinjax.assimilation.goals import Goal
+from twinjax.assimilation.history import History
+from twinjax.assimilation.prescription import Constraints, Schedule
+from twinjax.assimilation.twin import Twin, random_key
+from twinjax.dosing import Regimen
+from twinjax.models.base import output_names
+from twinjax.naming import resolve
+from twinjax.population.population import Population
+from twinjax.solve.compiling import compiled
+from twinjax.solve.problem import AbstractBackend, Problem
+
+_TURNS = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """One way to treat the patient, and what is to be expected of it.
+
+    **Parameters**: `name`; `regimen`; `amounts` (those of the first doses if they differ, then that of every other) and
+    `schedule`, None for a therapy that was given as a regimen; `tablets` of the last amount, by strength; `probability`
+    that every goal is met, `toxicity` that any harm is done, `both` that goals are met without harm; `quantities`, of
+    every goal (5 %, 50 %, 95 %) of what is believed, by its place among goals and then harms.
+    """
+
+    name: str
+    regimen: Regimen
+    probability: float
+    toxicity: float
+    both: float
+    quantities: tuple[tuple[float, float, float], ...]
+    amounts: tuple[float, ...] = ()
+    schedule: Schedule | None = None
+    tablets: Mapping[float, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recommendation:
+    """Candidates, the best first: those whose toxicity is within the risk that was accepted, by the probability that
+    goals are met without harm; equal ones by the smaller amount.
+
+    **Parameters**: `candidates`; `risk`, the largest probability of harm that was accepted.
+    """
+
+    candidates: tuple[Candidate, ...]
+    risk: float
+
+    @property
+    def best(self) -> Candidate:
+        """The first."""
+        return self.candidates[0]
+
+    @property
+    def acceptable(self) -> bool:
+        """Whether the best is within the risk."""
+        return self.best.toxicity <= self.risk
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row for each candidate, the best first."""
+        rows = []
+        for c in self.candidates:
+            row: dict[str, Any] = {"name": c.name, "target": c.probability, "toxicity": c.toxicity, "both": c.both}
+            for k, (low, middle, high) in enumerate(c.quantities):
+                row |= {f"quantity{k + 1}": middle, f"quantity{k + 1}_lower": low, f"quantity{k + 1}_upper": high}
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+
+def recommend(
+    twin: Twin,
+    goals: Goal | Sequence[Goal],
+    constraints: Constraints,
+    *,
+    toxicity: Goal | Sequence[Goal] = (),
+    risk: float = 0.1,
+    draws: int = 300,
+    keep: int = 10,
+) -> Recommendation:
+    """Doses for this patient.
+
+    For every schedule the amounts are found by Gauss-Newton steps on exact derivatives of the solution in the doses:
+    they minimise the expected squared distance of the goals' quantities from their aims (in logarithms where these are
+    positive) and of harms beyond their limits, over draws of what is believed. The amounts that can be given next to
+    the optimum are then tried one by one.
+
+    **Parameters**: `goals`, what is to be reached; `toxicity`, what is to stay within its range, harm being beyond it;
+    `constraints`; `risk`, the probability of harm that is accepted; `draws`; `keep`, how many candidates to return.
+    **Raises** `ValueError` for goals beyond what can be foreseen, or constraints that nothing fulfils.
+    """
+    wanted, harms = _many(goals), _many(toxicity)
+    if not wanted:
+        raise ValueError("goals says what is to be reached: one Goal at least")
+    schedules = constraints.schedules
+    aims = _Aims.of(twin.population, wanted, harms)
+    variables = 2 if constraints.loading else 1
+    unit = (1.0,) * variables
+    regimens = [s.regimen(unit, constraints.into, constraints.over) for s in schedules]
+    histories = [altered(twin, r, constraints.start) for r in regimens]
+    problem, covariates = posed(twin.population, histories, np.broadcast_to(aims.times, (len(regimens), aims.count)))
+    rows = np.stack([_rows(h, constraints.start, variables, problem.doses.given.shape[1]) for h in histories])
+    eta = twin.belief.draw(random_key(twin.seed, len(twin.trail), "recommend"), draws)[0]
+    known = constraints.amounts
+    begin = float(np.median(known)) if known is not None else _middle(constraints)
+    low = max(constraints.lower, 1e-3 * begin)
+    high = constraints.upper if math.isfinite(constraints.upper) else 1e6 * begin
+    start = jnp.full((len(schedules), variables), math.log(begin))
+    found = _optimum(twin.population, twin.backend, problem, covariates, eta, aims, jnp.asarray(rows), start,
+                     math.log(low), math.log(high))  # fmt: skip
+    tried: list[tuple[Schedule, tuple[float, ...]]] = []
+    for s, best in zip(schedules, np.exp(np.asarray(found)), strict=True):
+        choices = [constraints.near(float(max(x, best[-1]))) for x in best]  # a first dose may be larger, not smaller
+        tried += [(s, c) for c in itertools.product(*choices) if constraints.allowed(s, c)]
+        if not any(t is s for t, _ in tried) and known is not None:  # the daily amount is less than the optimum
+            fine = [a for a in known if constraints.allowed(s, (float(a),) * variables)]
+            tried += [(s, (float(fine[-1]),) * variables)] if fine else []
+    if not tried:
+        raise ValueError("no amount is within the daily limit; raise it, or allow smaller tablets or longer intervals")
+    regimens = [s.regimen(c, constraints.into, constraints.over) for s, c in tried]
+    judged = _judged(twin, [altered(twin, r, constraints.start) for r in regimens], wanted, harms, eta)
+    made = []
+    for (s, c), r, (p, harm, both, quantities) in zip(tried, regimens, judged, strict=True):
+        name = " then ".join(f"{a:g}" for a in dict.fromkeys(c)) + f" every {s.every:g} from {s.start:g}"
+        made.append(Candidate(name, r, p, harm, both, quantities, c, s, constraints.tablets_of(c[-1])))
+    return _ranked(made, risk, keep)
+
+
+def compare_therapies(
+    twin: Twin,
+    therapies: Mapping[str, Regimen | tuple[Twin, Regimen]],
+    goals: Goal | Sequence[Goal],
+    *,
+    toxicity: Goal | Sequence[Goal] = (),
+    after: float | None = None,
+    risk: float = 0.1,
+    draws: int = 500,
+) -> Recommendation:
+    """Therapies ranked for this patient by the same goals.
+
+    **Parameters**: `therapies`, by name a regimen, or one with the twin that it is given to, where it acts by another
+    model (a twin of the same patient whose outputs have the same names); `after`, from when on what was planned is left
+    out; the rest as in `recommend`.
+    """
+    if not therapies:
+        raise ValueError("therapies names what is to be compared: one regimen at least")
+    wanted, harms, made = _many(goals), _many(toxicity), []
+    for name, given in therapies.items():
+        own, regimen = (twin, given) if isinstance(given, Regimen) else given
+        eta = own.belief.draw(random_key(own.seed, len(own.trail), "recommend"), draws)[0]
+        p, harm, both, quantities = _judged(own, [altered(own, regimen, after)], wanted, harms, eta)[0]
+        made.append(Candidate(name, regimen, p, harm, both, quantities))
+    return _ranked(made, risk, len(made))
+
+
+# --------------------------------------------------------------------------------------------------------- the search
+
+
+class _Aims:
+    """Goals and harms as programs need them: the union of their times, and which of these each reads."""
+
+    def __init__(self, goals: tuple[Goal, ...], harms: tuple[Goal, ...], outputs: tuple[str, ...]):
+        self.goals, self.harms, self.outputs = goals, harms, outputs
+        self.times = np.unique(np.concatenate([g.quantity.times for g in goals + harms]))
+        self.count = len(self.times)
+
+    @staticmethod
+    def of(population: Population, goals: tuple[Goal, ...], harms: tuple[Goal, ...]) -> _Aims:
+        known = output_names(population.model)
+        return _Aims(goals, harms, tuple(resolve(g.quantity.output, known, "output") for g in goals + harms))
+
+    def quantities(self, outputs: Mapping[str, Any]) -> list[Any]:
+        """Of outputs `(..., samples)`, the first of which is where the history begins."""
+        found = []
+        for g, name in zip(self.goals + self.harms, self.outputs, strict=True):
+            at = 1 + np.searchsorted(self.times, g.quantity.times)
+            found.append(g.quantity.of(outputs[name][..., at]))
+        return found
+
+    @property
+    def _key(self) -> Any:
+        return self.goals, self.harms, self.outputs
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Aims) and self._key == other._key
+
+    def residuals(self, outputs: Mapping[str, Any]) -> Any:
+        """Distances from aims and beyond limits `(..., goals and harms)`."""
+        found = []
+        for k, (g, q) in enumerate(zip(self.goals + self.harms, self.quantities(outputs), strict=True)):
+            if k < len(self.goals):
+                found.append(_apart(q, g.value))
+            else:
+                over = jnp.maximum(_apart(q, g.upper), 0.0) if math.isfinite(g.upper) else 0.0
+                under = jnp.minimum(_apart(q, g.lower), 0.0) if math.isfinite(g.lower) else 0.0
+                found.append(3.0 * (over + under))
+        return jnp.stack(found, axis=-1)
+
+
+def _apart(q: Any, aim: float) -> Any:
+    """How far a quantity is from a value, in logarithms where that is positive."""
+    return jnp.log(jnp.maximum(q, 1e-9 * aim)) - math.log(aim) if aim > 0 else q - aim
+
+
+@compiled
+def _optimum(
+    population: Population, backend: AbstractBackend, problem: Problem, covariates: dict[str, Any], eta: Any,
+    aims: _Aims, rows: Any, start: Any, low: Any, high: Any,
+) -> Any:  # fmt: skip
+    """Logarithms of the amounts `(schedules, variables)` at which the expected squared distance is least."""
+    schedules, variables = start.shape
+
+    def residuals(v: Any) -> Any:
+        factor = jnp.where(rows >= 0, jnp.take_along_axis(jnp.exp(v), jnp.maximum(rows, 0), axis=1), 1.0)
+        doses = dataclasses.replace(
+            problem.doses, amount=problem.doses.amount * factor, rate=problem.doses.rate * factor
+        )
+        own = dataclasses.replace(problem, doses=doses)
+        outputs, code = trajectories(population, backend, own, covariates, eta)
+        found = aims.residuals(outputs)
+        return jnp.where((code == 0)[..., None] & jnp.isfinite(found), found, 0.0)
+
+    def assess(v: Any) -> tuple[Any, Any, Any]:
+        slopes = []
+        r = jnp.zeros(())
+        for i in range(variables):
+            r, slope = jax.jvp(residuals, (v,), (jnp.zeros_like(v).at[:, i].set(1.0),))
+            slopes.append(slope)
+        j = jnp.stack(slopes, axis=-1)
+        return jnp.mean(jnp.sum(r * r, -1), 1), jnp.einsum("sngi,sng->si", j, r), jnp.einsum("sngi,sngj->sij", j, j)
+
+    def turn(_: int, c: tuple[Any, ...]) -> tuple[Any, ...]:
+        v, trial, cost, slope, curve, damping = c
+        new, new_slope, new_curve = assess(trial)
+        better = new <= cost
+        v = jnp.where(better[:, None], trial, v)
+        cost, damping = jnp.minimum(cost, new), jnp.where(better, damping * 0.2, damping * 8.0)
+        slope = jnp.where(better[:, None], new_slope, slope)
+        curve = jnp.where(better[:, None, None], new_curve, curve)
+        diagonal = jnp.einsum("sii->si", curve)
+        damped = curve + jnp.einsum("si,ij->sij", damping[:, None] * diagonal + 1e-9, jnp.eye(variables))
+        move = -jnp.linalg.solve(damped, slope[..., None])[..., 0]
+        return v, jnp.clip(v + jnp.clip(move, -2.0, 2.0), low, high), cost, slope, curve, damping
+
+    zero = jnp.zeros((schedules, variables))
+    begin = (start, start, jnp.full(schedules, jnp.inf), zero, jnp.zeros((schedules, variables, variables)),
+             jnp.full(schedules, 1e-2))  # fmt: skip
+    return jax.lax.fori_loop(0, _TURNS, turn, begin)[0]
+
+
+def _judged(
+    twin: Twin, histories: Sequence[History], goals: tuple[Goal, ...], harms: tuple[Goal, ...], eta: Any
+) -> list[tuple[float, float, float, tuple[tuple[float, float, float], ...]]]:
+    """Of every history the probabilities and quantiles of a `Candidate`."""
+    aims, room = _Aims.of(twin.population, goals, harms), bucket(len(histories), 1)
+    padded = [*histories, *[histories[-1]] * (room - len(histories))]
+    problem, covariates = posed(twin.population, padded, np.broadcast_to(aims.times, (room, aims.count)))
+    outputs, code = trajectories(twin.population, twin.backend, problem, covariates, eta)
+    quantities = [np.asarray(q) for q in aims.quantities(outputs)]
+    solved, made = np.asarray(code) == 0, []
+    for i in range(len(histories)):
+        fine = solved[i]
+        if not fine.any():
+            made.append((math.nan, math.nan, math.nan, ((math.nan,) * 3,) * len(quantities)))
+            continue
+        own = [q[i][fine] for q in quantities]
+        met = np.all([g.met(q) for g, q in zip(goals, own, strict=False)], axis=0)
+        harm = np.any([~h.met(q) for h, q in zip(harms, own[len(goals) :], strict=True)] or [met & False], axis=0)
+        bands = tuple(tuple(float(x) for x in np.quantile(q, [0.05, 0.5, 0.95])) for q in own)
+        made.append((float(met.mean()), float(harm.mean()), float((met & ~harm).mean()), bands))
+    return made
+
+
+def _ranked(made: list[Candidate], risk: float, keep: int) -> Recommendation:
+    def merit(c: Candidate) -> tuple[bool, float, float]:
+        both = c.both if math.isfinite(c.both) else -1.0
+        return not c.toxicity <= risk, -both, float(np.sum(np.asarray(c.regimen.amount)))
+
+    return Recommendation(tuple(sorted(made, key=merit)[:keep]), risk)
+
+
+def _rows(history: History, start: float, variables: int, room: int) -> np.ndarray:
+    """Which variable scales each dose row, -1 for none: the last for every new dose, those before for the first."""
+    found = np.full(room, -1)
+    new = np.flatnonzero(np.asarray(history.doses.time) >= start)
+    for k, row in enumerate(new):
+        found[row] = min(k, variables - 1)
+    return found
+
+
+def _middle(constraints: Constraints) -> float:
+    if math.isfinite(constraints.upper):
+        return math.sqrt(max(constraints.lower, 1e-3 * constraints.upper) * constraints.upper)
+    return max(constraints.lower, 1.0)
+
+
+def _many(goals: Goal | Sequence[Goal]) -> tuple[Goal, ...]:
+    return (goals,) if isinstance(goals, Goal) else tuple(goals)
