@@ -88,6 +88,10 @@ class AbstractModel(eqx.Module):
     - ``Output``: what can be observed;
     - ``Input`` (optional): rates that enter states, named as those states, and driving signals with names of their
       own. Without it, every state can be dosed.
+
+    and may declare, as class variables, ``time_unit``; ``nonnegative``, whether its states stay so, but for those
+    named in ``signed`` (a potential); ``quiescent``, whether nothing happens in the initial state until something is
+    given, and nothing may be in any state (a body without drug: not a living cell); ``stiff``.
     """
 
     State: ClassVar[type[Any]]
@@ -95,6 +99,8 @@ class AbstractModel(eqx.Module):
     Output: ClassVar[type[Any]]
     time_unit: ClassVar[Unit] = Unit("h")
     nonnegative: ClassVar[bool] = True
+    signed: ClassVar[tuple[str, ...]] = ()
+    quiescent: ClassVar[bool] = True
     stiff: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -126,6 +132,13 @@ class AbstractModel(eqx.Module):
 
     def balances(self, t: Scalar, y: Any, u: Any) -> dict[str, Balance]:
         """The totals this model conserves, by name. None declared unless overridden."""
+        return {}
+
+    def companions(self) -> dict[str, dict[str, Scalar]]:
+        """State that takes infusions -> what enters other states with each unit of one (the ions that carry a current).
+
+        A bolus enters alone. None declared unless overridden.
+        """
         return {}
 
     @classmethod

@@ -82,12 +82,14 @@ def _coupled_class(
         "Output": _module("Output", {p: c.Output for p, c in of.items()}),
         "time_unit": classes[0].time_unit,
         "nonnegative": all(c.nonnegative for c in classes),
+        "signed": tuple(f"{p}.{n}" for p, c in of.items() for n in c.signed),
+        "quiescent": all(c.quiescent for c in classes),
         "stiff": any(c.stiff for c in classes),
         "_drives": wired,
         "_order": order,
         "_parts": of,
         **masses,
-        **{f.__name__: f for f in (derivative, output, initial, routes, balances)},
+        **{f.__name__: f for f in (derivative, output, initial, routes, balances, companions)},
         "typical": classmethod(typical),
     }
     name = "_".join(["Coupled", *(c.__name__ for c in classes)])
@@ -154,6 +156,15 @@ def balances(self: Any, t: Any, y: Any, u: Any) -> dict[str, Balance]:
             weights = {f"{p}.{resolve(n, known, 'state')}": w for n, w in balance.weights().items()}
             found[f"{p}.{name}"] = Balance(weights, gain=balance.gain)
     return found
+
+
+def companions(self: Any) -> dict[str, dict[str, Any]]:
+    """Each part's companions, named after the part."""
+    return {
+        f"{p}.{into}": {f"{p}.{n}": share for n, share in others.items()}
+        for p in self._parts
+        for into, others in getattr(self, p).companions().items()
+    }
 
 
 def typical(cls: Any) -> AbstractModel:

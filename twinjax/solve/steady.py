@@ -7,8 +7,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from twinjax.models.base import AbstractModel
+from twinjax.models.base import AbstractModel, state_names
 from twinjax.solve.events import Steady
 
 Interval = Callable[[AbstractModel, Steady, Any], Any]
@@ -34,6 +35,7 @@ def fixed_point(
 
     frozen_model, frozen = jax.lax.stop_gradient((model, steady))
     one = jnp.eye(start.shape[0])
+    signed = np.asarray([n in type(model).signed for n in state_names(model)])
 
     def distance(y: Any, moved: Any) -> Any:
         return jnp.max(jnp.abs(moved - y) / (atol + 10 * rtol * jnp.abs(moved)))
@@ -50,7 +52,7 @@ def fixed_point(
         worse = ~(now < gap) & (turns > 3)
         good = jnp.all(jnp.isfinite(newton)) & (turns >= 3)
         if model.nonnegative:  # a fixed point elsewhere is not the one that doses lead to
-            good = good & jnp.all(newton >= -(atol + rtol * jnp.max(jnp.abs(newton))))
+            good = good & jnp.all((newton >= -(atol + rtol * jnp.max(jnp.abs(newton)))) | signed)
         following = jnp.where(now <= 1.0, y, jnp.where(worse, fallback, jnp.where(good, newton, moved)))
         return following, jnp.where(worse, fallback, moved), jnp.where(worse, gap, now), turns + 1
 

@@ -148,6 +148,7 @@ class HERGClamp(AbstractModel):
     outside: Molarity = 5.4
 
     time_unit: ClassVar[Unit] = Unit("ms")
+    quiescent: ClassVar[bool] = False
 
     class State(eqx.Module):
         """Steps taken by the command potential, and the channels."""
