@@ -3,7 +3,9 @@
 from twinjax.models.base import AbstractModel, Balance, Route, Transit, check_units
 from twinjax.models.brain.brain import PermeabilityLimitedBrain
 from twinjax.models.coupled import Molar, coupled
+from twinjax.models.heart.cipa import CiPACell
 from twinjax.models.heart.herg import HERGClamp
+from twinjax.models.heart.ohara_rudy import OharaRudy
 from twinjax.models.pd.direct import EmaxEffect, LinearEffect, LogLinearEffect, SigmoidEmaxEffect
 from twinjax.models.pd.effect_compartment import EffectCompartment
 from twinjax.models.pd.indirect_response import (
@@ -73,6 +75,7 @@ __all__ = [
     "REGISTRY",
     "AbstractModel",
     "Balance",
+    "CiPACell",
     "EffectCompartment",
     "EmaxEffect",
     "FribergMyelosuppression",
@@ -84,6 +87,7 @@ __all__ = [
     "LinearEffect",
     "LogLinearEffect",
     "Molar",
+    "OharaRudy",
     "OneCompartment",
     "OneCompartmentMichaelisMenten",
     "OneCompartmentOral",
