@@ -37,8 +37,7 @@ class CiPACell(AbstractOharaRudy):
     `start`, the state before the first stimulus, drug-free and paced at 0.5 Hz. `endocardial`, `epicardial` and
     `midmyocardial` are the three types of cell.
     **Assumptions**: a stimulus, an infusion into `v`, is carried by potassium. The sodium-potassium pump is
-    `PublishedPump`, as in the FDA's code, and so is I_Na. Block of other currents multiplies their conductances
-    (`DrugBlock`).
+    `PublishedPump`, as in the FDA's code, and so is I_Na.
     **Reference**: Li et al. 2017, Circ Arrhythm Electrophysiol 10:e004628, doi:10.1161/CIRCEP.116.004628; conductances:
     Dutta et al. 2017, Front Physiol 8:616, doi:10.3389/fphys.2017.00616.
     """
