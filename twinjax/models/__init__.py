@@ -6,6 +6,7 @@ from twinjax.models.coupled import Molar, coupled
 from twinjax.models.heart.cipa import CiPACell
 from twinjax.models.heart.herg import HERGClamp
 from twinjax.models.heart.ohara_rudy import OharaRudy
+from twinjax.models.pd.combination import BlissEffect, GPDIEffect, LoeweEffect
 from twinjax.models.pd.direct import EmaxEffect, LinearEffect, LogLinearEffect, SigmoidEmaxEffect
 from twinjax.models.pd.effect_compartment import EffectCompartment
 from twinjax.models.pd.indirect_response import (
@@ -59,6 +60,9 @@ REGISTRY: tuple[type[AbstractModel], ...] = (
     LogLinearEffect,
     EmaxEffect,
     SigmoidEmaxEffect,
+    BlissEffect,
+    LoeweEffect,
+    GPDIEffect,
     EffectCompartment,
     InhibitionOfProduction,
     InhibitionOfLoss,
@@ -75,16 +79,19 @@ __all__ = [
     "REGISTRY",
     "AbstractModel",
     "Balance",
+    "BlissEffect",
     "CiPACell",
     "EffectCompartment",
     "EmaxEffect",
     "FribergMyelosuppression",
     "FullTMDD",
+    "GPDIEffect",
     "HERGClamp",
     "InhibitionOfLoss",
     "InhibitionOfProduction",
     "IrreversibleTMDD",
     "LinearEffect",
+    "LoeweEffect",
     "LogLinearEffect",
     "Molar",
     "OharaRudy",
