@@ -13,7 +13,10 @@ from typer.testing import CliRunner
 from twinjax.assays import CloneBounds, Clones, Counts, TwoLevels, find_clones
 from twinjax.assays.finding import Likelihood
 from twinjax.cli import app
+from twinjax.dosing import Regimen
 from twinjax.io.counts import read_counts
+from twinjax.models import Molar, OneCompartment, TwoClones, coupled
+from twinjax.solve.simulate import simulate
 
 IMATINIB = [0, 0.03125, 0.0625, 0.125, 0.25, 0.375, 0.5, 1.25, 2.5, 3.75, 5.0]
 BAF3 = CloneBounds(growth=(0.0, 0.1), ec50=(1e-6, 50), hill=(1e-3, 20), share=(0, 0.5), shares=0.9, noise=(1e-6, 2500))
@@ -143,6 +146,19 @@ def test_same_seed_same_clones_and_order_by_sensitivity():
 def test_misuse_is_refused_in_words(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_mixture_becomes_a_patients_tumour():
+    """At a constant concentration the tumour grows as the wells did: closed form, to the integrator's tolerance."""
+    tumour = TwoClones.from_clones(TRUE, cells=2.0)
+    driven = coupled(
+        bath=OneCompartment(cl=0.0, v=2.0), tumour=tumour, drives={"tumour.concentration": Molar("bath.plasma", 0.5)}
+    )
+    solution = simulate(driven, Regimen.dose(3.0, into="bath.central"), jnp.asarray(TIME))
+    grown = 2.0 * np.asarray(TRUE.multiplier(TIME, np.array([3.0])))[:, 0]  # 3 mg in 2 L of 0.5 mg/umol: 3 umol/L
+    np.testing.assert_allclose(solution.output.tumour.tumour[0, 1:], grown[1:], rtol=1e-5)
+    with pytest.raises(ValueError, match="1 clones; this tumour has two"):
+        TwoClones.from_clones(jax.tree.map(lambda x: x[:1], TRUE))
 
 
 def write(folder, counts):

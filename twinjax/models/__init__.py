@@ -32,6 +32,7 @@ from twinjax.models.pk.tmdd import FullTMDD, IrreversibleTMDD
 from twinjax.models.pk.tmdd_approximations import QuasiEquilibriumTMDD, QuasiSteadyStateTMDD
 from twinjax.models.pk.transit import OneCompartmentTransit
 from twinjax.models.pk.two_compartment import TwoCompartment, TwoCompartmentOral
+from twinjax.models.tumour.two_clones import TwoClones
 
 REGISTRY: tuple[type[AbstractModel], ...] = (
     OneCompartment,
@@ -71,6 +72,7 @@ REGISTRY: tuple[type[AbstractModel], ...] = (
     PrecursorInhibition,
     PrecursorStimulation,
     FribergMyelosuppression,
+    TwoClones,
     PermeabilityLimitedBrain,
     HERGClamp,
 )
@@ -117,6 +119,7 @@ __all__ = [
     "ThreeCompartment",
     "ThreeCompartmentOral",
     "Transit",
+    "TwoClones",
     "TwoCompartment",
     "TwoCompartmentMichaelisMenten",
     "TwoCompartmentMixed",

@@ -1,0 +1,1 @@
+"""Tumours: how they grow, and what drugs and immune cells do to them."""
