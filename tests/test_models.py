@@ -31,7 +31,7 @@ from twinjax.models import (
     check_units,
     coupled,
 )
-from twinjax.models.base import input_names, output_names, parameter_units, state_names, zeros
+from twinjax.models.base import input_names, no_input, output_names, parameter_units, state_names, zeros
 from twinjax.models.pd.effect import hill
 from twinjax.models.pk.tmdd_approximations import free_concentration
 from twinjax.naming import bind, get, leaves, names, resolve
@@ -111,7 +111,7 @@ def at_random(model, seed=0):
     state = model.initial()
     scale = jax.tree.map(lambda leaf: jnp.where(leaf == 0.0, 1.0, leaf), state)
     y = jax.tree.map(jnp.multiply, scale, draws(state, seed))
-    return y, draws(zeros(type(model).Input), seed + 1)
+    return y, draws(no_input(model), seed + 1)
 
 
 def primitives(jaxpr):
@@ -219,7 +219,7 @@ def corners(model):
     y, u = at_random(model)
     signed = {resolve(n, state_names(model), "state"): 0.0 for n in type(model).signed}
     nothing = jax.tree.map(jnp.zeros_like, y) if type(model).quiescent else bind(y, signed)
-    silent = zeros(type(model).Input)
+    silent = no_input(model)
     return {"ordinary": (y, u), "no input": (y, silent), "nothing": (nothing, silent), "first input": (nothing, u)}
 
 
@@ -268,7 +268,7 @@ def test_steady_without_drug(name):
     model = MODELS[name]()
     if not type(model).quiescent:
         return
-    y, silent = model.initial(), zeros(type(model).Input)
+    y, silent = model.initial(), no_input(model)
     for rate, state in zip(jax.tree.leaves(model.derivative(0.0, y, silent)), jax.tree.leaves(y), strict=True):
         assert abs(rate) <= 1e-14 * (1.0 + abs(state))
 

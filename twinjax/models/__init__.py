@@ -1,12 +1,15 @@
 """Every model, in one list: a new model is a file in this folder and a line here."""
 
 from twinjax.models.base import AbstractModel, Balance, Route, Transit, check_units
+from twinjax.models.body.body import Body
 from twinjax.models.brain.brain import PermeabilityLimitedBrain
+from twinjax.models.chip.gut_liver import GutLiverChip
 from twinjax.models.coupled import Molar, coupled
 from twinjax.models.heart.cipa import CiPACell
 from twinjax.models.heart.herg import HERGClamp
 from twinjax.models.heart.ohara_rudy import OharaRudy
 from twinjax.models.pd.combination import BlissEffect, GPDIEffect, LoeweEffect
+from twinjax.models.liver.acetaminophen import AcetaminophenToxicity
 from twinjax.models.pd.direct import EmaxEffect, LinearEffect, LogLinearEffect, SigmoidEmaxEffect
 from twinjax.models.pd.effect_compartment import EffectCompartment
 from twinjax.models.pd.indirect_response import (
@@ -74,20 +77,26 @@ REGISTRY: tuple[type[AbstractModel], ...] = (
     FribergMyelosuppression,
     TwoClones,
     PermeabilityLimitedBrain,
+    AcetaminophenToxicity,
+    GutLiverChip,
+    Body,
     HERGClamp,
 )
 
 __all__ = [
     "REGISTRY",
     "AbstractModel",
+    "AcetaminophenToxicity",
     "Balance",
     "BlissEffect",
     "CiPACell",
+    "Body",
     "EffectCompartment",
     "EmaxEffect",
     "FribergMyelosuppression",
     "FullTMDD",
     "GPDIEffect",
+    "GutLiverChip",
     "HERGClamp",
     "InhibitionOfLoss",
     "InhibitionOfProduction",

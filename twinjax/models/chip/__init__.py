@@ -1,0 +1,1 @@
+"""Organs on chips."""

@@ -1,0 +1,1 @@
+"""The liver: what it does to a drug, and what a drug does to it."""
