@@ -192,7 +192,7 @@ def test_a_body_at_rest_holds_its_volume_of_distribution():
 def test_permeability_becomes_perfusion_where_it_is_large():
     """A permeable tissue of large ps tends to a perfusion-limited one."""
     parts = {"volume": 2.0, "kp": 3.0}
-    fast = PermeableTissue(1e-2, parts["volume"], 1e5, parts["kp"])
+    fast = PermeableTissue(1e-2, parts["volume"], 1e4, parts["kp"])
     slow = Tissue(**parts)
     base = acetaminophen_body()
     flows = {**base.perfusion, "muscle": jnp.asarray(30.0)}
@@ -202,7 +202,7 @@ def test_permeability_becomes_perfusion_where_it_is_large():
                     base.venous, base.fu, base.blood_to_plasma)  # fmt: skip
         return simulate(body, Regimen.dose(100.0, into="venous"), [0.2, 1.0, 5.0]).output.venous[0]
 
-    np.testing.assert_allclose(venous(fast), venous(slow), rtol=2e-3)  # Q / (ps unbound)
+    np.testing.assert_allclose(venous(fast), venous(slow), rtol=5e-3)  # Q / (ps unbound)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from twinjax.models.coupled import Molar, coupled
 from twinjax.models.heart.cipa import CiPACell
 from twinjax.models.heart.herg import HERGClamp
 from twinjax.models.heart.ohara_rudy import OharaRudy
-from twinjax.models.pd.combination import BlissEffect, GPDIEffect, LoeweEffect
 from twinjax.models.liver.acetaminophen import AcetaminophenToxicity
+from twinjax.models.pd.combination import BlissEffect, GPDIEffect, LoeweEffect
 from twinjax.models.pd.direct import EmaxEffect, LinearEffect, LogLinearEffect, SigmoidEmaxEffect
 from twinjax.models.pd.effect_compartment import EffectCompartment
 from twinjax.models.pd.indirect_response import (
@@ -89,8 +89,8 @@ __all__ = [
     "AcetaminophenToxicity",
     "Balance",
     "BlissEffect",
-    "CiPACell",
     "Body",
+    "CiPACell",
     "EffectCompartment",
     "EmaxEffect",
     "FribergMyelosuppression",
