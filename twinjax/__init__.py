@@ -62,6 +62,7 @@ _HOMES = {
     "twinjax.assimilation.recommend": ("Recommendation", "compare_therapies", "recommend"),
     "twinjax.assimilation.storage": ("load_twin", "save_twin"),
     "twinjax.assimilation.twin": ("Twin",),
+    "twinjax.electrophysiology.pace": ("Rhythm", "pace"),
     "twinjax.estimation.comparison": ("Comparison", "compare"),
     "twinjax.estimation.fit": ("fit",),
     "twinjax.estimation.result": ("Fit",),
@@ -129,6 +130,7 @@ if TYPE_CHECKING:
     from twinjax.assimilation.storage import load_twin, save_twin
     from twinjax.assimilation.twin import Twin
     from twinjax.dosing import Regimen
+    from twinjax.electrophysiology.pace import Rhythm, pace
     from twinjax.estimation.comparison import Comparison, compare
     from twinjax.estimation.diagnosis.individual import eta_covariates, individual_objectives
     from twinjax.estimation.diagnosis.npde import npde, npde_tests
