@@ -20,6 +20,7 @@ MAY_KNOW = {
     "exposure": NOUNS | {"solve", "population", "drugs", "io", "exposure"},
     "observation": BASE | {"observation"},
     "solve": SOLVE,
+    "genetics": BASE | {"models", "genetics"},
     "physiology": BASE | {"physiology"},
     "population": NOUNS | {"population"},
     "estimation": ESTIMATION,

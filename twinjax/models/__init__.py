@@ -20,6 +20,7 @@ from twinjax.models.pd.indirect_response import (
 )
 from twinjax.models.pd.myelosuppression import FribergMyelosuppression
 from twinjax.models.pd.precursor import PrecursorInhibition, PrecursorStimulation
+from twinjax.models.pd.warfarin import WarfarinINR
 from twinjax.models.pk.absorption import OneCompartmentParallel, OneCompartmentSequential, OneCompartmentZeroOrder
 from twinjax.models.pk.michaelis_menten import (
     OneCompartmentMichaelisMenten,
@@ -80,6 +81,7 @@ REGISTRY: tuple[type[AbstractModel], ...] = (
     AcetaminophenToxicity,
     GutLiverChip,
     Body,
+    WarfarinINR,
     HERGClamp,
 )
 
@@ -135,6 +137,7 @@ __all__ = [
     "TwoCompartmentOral",
     "TwoCompartmentOralMichaelisMenten",
     "TwoCompartmentOralMixed",
+    "WarfarinINR",
     "check_units",
     "coupled",
 ]

@@ -1,0 +1,116 @@
+"""Genotypes: warfarin's published dose table, tacrolimus' figures, activity and frequency of diplotypes."""
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+from twinjax import Regimen, simulate
+from twinjax.genetics import (
+    activity,
+    diplotypes,
+    draw,
+    phenotype,
+    tacrolimus,
+    tacrolimus_starting_dose,
+    warfarin,
+    warfarin_dose,
+)
+from twinjax.genetics.frequencies import ANCESTRIES
+
+
+def test_warfarin_dose_table(shared_data):
+    """Every visible cell of the published table within 5 % (it was made by simulation; the closed form neglects swings)."""
+    table = pd.read_csv(shared_data / "physiology/pgx/hamberg2007_table5_visible.csv")
+    assert len(table) == 36
+    for row in table.itertuples():
+        dose = float(warfarin_dose(warfarin(row.CYP2C9, row.VKORC1, row.age)))
+        assert dose == pytest.approx(row[4], rel=0.05), row
+
+
+def test_warfarin_reaches_its_target_by_simulation():
+    """A hundred days of the closed form's dose: the last day's mean INR is the target, within the day's swing."""
+    model = warfarin("*1/*3", "GA", 60.0)
+    dose = float(warfarin_dose(model, 2.5))
+    times = np.linspace(99 * 24.0, 100 * 24.0, 25)
+    inr = simulate(model, Regimen.repeat(dose / 2.0, every=24.0, count=100, into="depot"), times, throw=True).output.inr
+    assert float(inr.mean()) == pytest.approx(2.5, rel=0.01)
+
+
+def test_warfarin_dose_has_a_gradient():
+    slope = jax.grad(lambda inr: warfarin_dose(warfarin(), inr))(2.5)
+    difference = (warfarin_dose(warfarin(), 2.5001) - warfarin_dose(warfarin(), 2.4999)) / 2e-4
+    assert float(slope) == pytest.approx(float(difference), rel=1e-6)  # h^2
+
+
+def test_tacrolimus_figures(shared_data):
+    """Clearances, starting doses and AUC as listed."""
+    table = pd.read_csv(shared_data / "physiology/pgx/andrews2019_tacrolimus.csv").set_index("parameter").value
+    model = tacrolimus()
+    for name, field in (("tlag", "lag"), ("ka", "ka"), ("CL/F", "cl"), ("V1/F", "v1"), ("Q/F", "q"), ("V2/F", "v2")):
+        assert float(getattr(model, field)) == float(table[name])
+    assert float(tacrolimus("*1/*3").cl / model.cl) == pytest.approx(float(table["CYP3A5_expresser_factor"]))
+    assert float(tacrolimus(cyp3a4="*22/*1").cl / model.cl) == pytest.approx(float(table["CYP3A4*22_factor"]))
+    assert tacrolimus_starting_dose() == pytest.approx(4.995)
+    older = tacrolimus(age=2 * 55.72, haematocrit=0.17)
+    assert float(older.cl / model.cl) == pytest.approx(2**-0.43 * 0.5**-0.76)
+
+
+@pytest.mark.parametrize(
+    ("gene", "diplotype", "score", "name"),
+    [
+        ("CYP2C9", "*1/*1", 2.0, "normal"),
+        ("CYP2C9", "*2/*1", 1.5, "intermediate"),
+        ("CYP2C9", "*2/*3", 0.5, "poor"),
+        ("CYP2D6", "*4/*5", 0.0, "poor"),
+        ("CYP2D6", "*10/*41", 0.75, "intermediate"),
+        ("CYP2D6", "*1/*2x2", 3.0, "ultrarapid"),
+        ("CYP3A5", "*3/*3", 0.0, "poor"),
+    ],
+)
+def test_activity_of_diplotypes(gene, diplotype, score, name):
+    assert activity(gene, diplotype) == score
+    assert phenotype(gene, score) == name
+
+
+@pytest.mark.parametrize("ancestry", ANCESTRIES)
+def test_frequencies_of_cyp2c9(shared_data, ancestry):
+    """Diplotypes and activity scores beside PharmGKB's tables; alleles below 0.5 % are left out here."""
+    folder = shared_data / "physiology/pgx"
+    column = "African American/Afro-Caribbean" if ancestry == "African American" else ancestry
+    found = diplotypes("CYP2C9", ancestry)
+    assert sum(found.values()) == pytest.approx(1.0, abs=5e-5)  # five decimals
+    table = pd.read_csv(folder / "CYP2C9_phenotype_frequency_by_population.csv", skiprows=1, index_col=0)[column]
+    table.index = pd.to_numeric(table.index, errors="coerce")
+    rare = 0.045 if ancestry == "East Asian" else 0.012  # *42, *55 and others have 4 % there
+    for score in (2.0, 1.5, 1.0, 0.5, 0.0):
+        share = sum(f for d, f in found.items() if "other" not in d and activity("CYP2C9", d) == score)
+        assert share == pytest.approx(table[score], abs=rare)  # what alleles not listed here hold
+
+
+def test_people_are_drawn_at_their_frequencies():
+    people = draw("CYP2C9", "European", 20_000, seed=1)
+    share = sum(d == "*1/*2" for d in people) / 20_000
+    expected = diplotypes("CYP2C9", "European")["*1/*2"]
+    assert share == pytest.approx(expected, abs=4 * np.sqrt(expected / 20_000))  # four standard errors
+    assert people == draw("CYP2C9", "European", 20_000, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: activity("CYP2D7", "*1/*1"), "the alleles of CYP2D7 are not listed; did you mean 'CYP2D6'"),
+        (lambda: activity("CYP2D6", "*1/*999"), r"CYP2D6 has no allele '\*999' of known activity"),
+        (lambda: activity("CYP2D6", "*1"), r"'\*1' is no diplotype; write two alleles"),
+        (lambda: warfarin("*1/*8"), r"warfarin's clearance is not known for CYP2C9 '\*1/\*8'"),
+        (lambda: warfarin(vkorc1="GC"), "there is no VKORC1 genotype 'GC'"),
+        (lambda: tacrolimus(cyp3a5="*1/*4"), r"CYP3A5 has no allele '\*4'"),
+        (lambda: tacrolimus_starting_dose(11.0), "the AUC of a trough of 11 is not listed"),
+        (lambda: diplotypes("CYP2D6", "European"), "no allele frequencies of CYP2D6 ship with twinjax"),
+        (lambda: diplotypes("CYP2C9", "Europe"), "there is no ancestry 'Europe'; did you mean 'European'"),
+        (lambda: draw("CYP2C9", "European", 0, seed=1), "draw at least one person"),
+    ],
+)
+def test_unknown_genotypes_are_refused_in_words(ask, message):
+    with pytest.raises(ValueError, match=message):
+        ask()
