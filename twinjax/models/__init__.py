@@ -36,7 +36,21 @@ from twinjax.models.pk.tmdd import FullTMDD, IrreversibleTMDD
 from twinjax.models.pk.tmdd_approximations import QuasiEquilibriumTMDD, QuasiSteadyStateTMDD
 from twinjax.models.pk.transit import OneCompartmentTransit
 from twinjax.models.pk.two_compartment import TwoCompartment, TwoCompartmentOral
+from twinjax.models.tumour.cart import CARTKinetics, CARTTumour
+from twinjax.models.tumour.claret import ClaretTumour
+from twinjax.models.tumour.growth import (
+    BertalanffyGrowth,
+    ExponentialGrowth,
+    GompertzGrowth,
+    LinearGrowth,
+    LogisticGrowth,
+)
+from twinjax.models.tumour.myeloma import MyelomaImmunity
+from twinjax.models.tumour.ribba import RibbaGlioma
+from twinjax.models.tumour.simeoni import SimeoniGrowth
+from twinjax.models.tumour.tham import ThamLungCancer
 from twinjax.models.tumour.two_clones import TwoClones
+from twinjax.models.tumour.zhu import ZhuPancreaticCells
 
 REGISTRY: tuple[type[AbstractModel], ...] = (
     OneCompartment,
@@ -83,6 +97,19 @@ REGISTRY: tuple[type[AbstractModel], ...] = (
     Body,
     WarfarinINR,
     HERGClamp,
+    ExponentialGrowth,
+    LinearGrowth,
+    LogisticGrowth,
+    GompertzGrowth,
+    BertalanffyGrowth,
+    SimeoniGrowth,
+    ClaretTumour,
+    RibbaGlioma,
+    ThamLungCancer,
+    CARTKinetics,
+    CARTTumour,
+    ZhuPancreaticCells,
+    MyelomaImmunity,
 )
 
 __all__ = [
@@ -90,23 +117,32 @@ __all__ = [
     "AbstractModel",
     "AcetaminophenToxicity",
     "Balance",
+    "BertalanffyGrowth",
     "BlissEffect",
     "Body",
+    "CARTKinetics",
+    "CARTTumour",
     "CiPACell",
+    "ClaretTumour",
     "EffectCompartment",
     "EmaxEffect",
+    "ExponentialGrowth",
     "FribergMyelosuppression",
     "FullTMDD",
     "GPDIEffect",
+    "GompertzGrowth",
     "GutLiverChip",
     "HERGClamp",
     "InhibitionOfLoss",
     "InhibitionOfProduction",
     "IrreversibleTMDD",
     "LinearEffect",
+    "LinearGrowth",
     "LoeweEffect",
     "LogLinearEffect",
+    "LogisticGrowth",
     "Molar",
+    "MyelomaImmunity",
     "OharaRudy",
     "OneCompartment",
     "OneCompartmentMichaelisMenten",
@@ -123,10 +159,13 @@ __all__ = [
     "PrecursorStimulation",
     "QuasiEquilibriumTMDD",
     "QuasiSteadyStateTMDD",
+    "RibbaGlioma",
     "Route",
     "SigmoidEmaxEffect",
+    "SimeoniGrowth",
     "StimulationOfLoss",
     "StimulationOfProduction",
+    "ThamLungCancer",
     "ThreeCompartment",
     "ThreeCompartmentOral",
     "Transit",
@@ -138,6 +177,7 @@ __all__ = [
     "TwoCompartmentOralMichaelisMenten",
     "TwoCompartmentOralMixed",
     "WarfarinINR",
+    "ZhuPancreaticCells",
     "check_units",
     "coupled",
 ]
