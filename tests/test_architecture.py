@@ -22,6 +22,7 @@ MAY_KNOW = {
     "solve": SOLVE,
     "genetics": BASE | {"models", "genetics"},
     "physiology": BASE | {"physiology"},
+    "bodies": BASE | {"models", "physiology", "drugs", "bodies"},
     "population": NOUNS | {"population"},
     "estimation": ESTIMATION,
     "assimilation": ESTIMATION | {"assimilation"},

@@ -1,6 +1,7 @@
 """Physiology: what is known of a person's body from age, sex, height and weight, whatever drug is given."""
 
 from twinjax.physiology.anatomy import PORTAL, Anatomy, anatomy, haematocrit
+from twinjax.physiology.intestine import Gut, gut
 from twinjax.physiology.kidney import STAGES, estimated, filtration, impaired
 from twinjax.physiology.people import People, people
 from twinjax.physiology.person import Person, person
@@ -11,12 +12,14 @@ __all__ = [
     "PORTAL",
     "STAGES",
     "Anatomy",
+    "Gut",
     "People",
     "Person",
     "albumin",
     "anatomy",
     "estimated",
     "filtration",
+    "gut",
     "haematocrit",
     "hepatocytes",
     "impaired",

@@ -12,7 +12,6 @@ from twinjax.units import Scalar
 
 ONTOGENY: dict[tuple[str, str], tuple[float, float, float, float, float]] = {
     # tissue, enzyme: at birth, at most, age of half (years), Hill exponent, age from which it is constant
-    ("liver", "CYP1A2"): (0.24, 1.71, 0.36, 1.73, 3.0),
     ("liver", "CYP2B6"): (0.277, 1.0, 1.537, 1.73, 25.0),
     ("liver", "CYP2C8"): (0.41, 1.053, 0.366, 0.68, 20.0),
     ("liver", "CYP2C9"): (0.17, 0.98, 0.0157, 0.53, 5.0),
@@ -27,9 +26,10 @@ ONTOGENY: dict[tuple[str, str], tuple[float, float, float, float, float]] = {
 def maturity(enzyme: str, who: Person, tissue: str = "liver") -> Any:
     """Abundance (gut) or activity (liver) of an enzyme as a fraction of the adult's.
 
-    ``birth + (most - birth) age^n / (half^n + age^n)``, age not beyond that from which it is constant.
+    ``birth + (most - birth) age^n / (half^n + age^n)`` over its value at the age from which it is constant. CYP1A2,
+    which rises beyond the adult's and falls again, is not here: what falls is not in the table at hand.
     **Raises** `ValueError` for an enzyme whose ontogeny is not in `ONTOGENY`.
-    **Reference**: CYP1A2 and CYP3A4 Salem et al. 2014, Clin Pharmacokinet 53:625, doi:10.1007/s40262-014-0140-7; others
+    **Reference**: CYP3A4 Salem et al. 2014, Clin Pharmacokinet 53:625, doi:10.1007/s40262-014-0140-7; others
     of the liver Upreti and Wahlstrom 2016, J Clin Pharmacol 56:266, doi:10.1002/jcph.585; gut Johnson et al. 2006, Clin
     Pharmacokinet 45:931, doi:10.2165/00003088-200645090-00005.
     """
@@ -37,8 +37,11 @@ def maturity(enzyme: str, who: Person, tissue: str = "liver") -> Any:
         known = [f"{e} of the {t}" for t, e in ONTOGENY]
         raise ValueError(f"the ontogeny of {enzyme} of the {tissue} is not known{suggestion(enzyme, known)}")
     birth, most, half, n, constant = ONTOGENY[tissue, enzyme]
-    age = jnp.clip(who.age, 1e-6, constant)
-    return birth + (most - birth) * age**n / (half**n + age**n)
+
+    def activity(age: Any) -> Any:
+        return birth + (most - birth) * age**n / (half**n + age**n)
+
+    return activity(jnp.clip(who.age, 1e-6, constant)) / activity(constant)
 
 
 def albumin(who: Person) -> Any:

@@ -1,0 +1,75 @@
+"""Enzymes of an organ: what they do to drugs, and drugs to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from twinjax.models.pbpk.solute import Solute
+from twinjax.units import MolarAmount, Rate
+
+
+class Enzymes(eqx.Module):
+    """The enzymes of one organ.
+
+    .. code-block:: text
+
+        rate     = amount E kcat C / (Km (1 + sum_p C_p / Ki_p) + C)                                 of each substrate
+        E'       = kdeg (1 + sum_p Emax C_p / (EC50 + C_p)) - (kdeg + sum_p kinact C_p / (KI + C_p)) E
+
+    E is activity over baseline, all concentrations unbound, p any number of perpetrators.
+    **Parameters**: by enzyme, `amount` in the organ (umol), `kdeg` turnover (1/h) of those whose amount may change; an
+    enzyme without it stays at its baseline.
+    **Reference**: Rowland Yeo et al. 2010, Eur J Pharm Sci 43:160, doi:10.1016/j.ejps.2010.04.001.
+    """
+
+    amount: dict[str, MolarAmount] = eqx.field(default_factory=dict)
+    kdeg: dict[str, Rate] = eqx.field(default_factory=dict)
+
+    def initial(self) -> dict[str, Any]:
+        """Every changing enzyme at its baseline."""
+        return {e: jnp.ones((), jnp.result_type(float)) for e in self.kdeg}
+
+    def rates(self, active: dict[str, Any], unbound: dict[str, Any], solutes: dict[str, Solute]) -> Turnover:
+        """What happens at these activities and unbound concentrations."""
+        zero = {n: 0.0 for n in solutes}
+        gained, lost, gone = dict(zero), dict(zero), dict(zero)
+        for name, solute in solutes.items():
+            for enzyme, kinetics in solute.kinetics.items():
+                if enzyme not in self.amount:
+                    continue
+                present = self.amount[enzyme] * active.get(enzyme, 1.0)
+                rate = present * kinetics.turnover(unbound[name], self.inhibition(enzyme, unbound, solutes))
+                lost[name] = lost[name] + rate
+                to, where = (gone, name) if kinetics.metabolite is None else (gained, kinetics.metabolite)
+                to[where] = to[where] + rate
+        change = {e: self._change(e, active[e], unbound, solutes) for e in self.kdeg}
+        return Turnover(gained, lost, gone, change)
+
+    @staticmethod
+    def inhibition(enzyme: str, unbound: dict[str, Any], solutes: dict[str, Solute]) -> Any:
+        """The factor on Km; exactly 1 where nothing inhibits."""
+        return 1.0 + sum(unbound[n] / s.inhibits[enzyme] for n, s in solutes.items() if enzyme in s.inhibits)
+
+    def _change(self, enzyme: str, active: Any, unbound: dict[str, Any], solutes: dict[str, Solute]) -> Any:
+        made, loss = 1.0, self.kdeg[enzyme]
+        for name, solute in solutes.items():
+            c = unbound[name]
+            if enzyme in solute.induces:
+                act = solute.induces[enzyme]
+                made = made + act.emax * c / (act.ec50 + c)
+            if enzyme in solute.inactivates:
+                kill = solute.inactivates[enzyme]
+                loss = loss + kill.kinact * c / (kill.ki + c)
+        return self.kdeg[enzyme] * made - loss * active
+
+
+class Turnover(eqx.Module):
+    """Drug that forms, goes and leaves for good by drug (umol/h), and rates of change of activities by enzyme."""
+
+    gained: dict[str, Any]
+    lost: dict[str, Any]
+    gone: dict[str, Any]
+    enzymes: dict[str, Any]

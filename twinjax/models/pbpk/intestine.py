@@ -1,0 +1,94 @@
+"""The gut: a lumen that empties, enterocytes that absorb and metabolise, and the wall around them."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from twinjax.models.pbpk.enzymes import Enzymes
+from twinjax.models.pbpk.flow import AbstractOrgan
+from twinjax.models.pbpk.tissue import nothing
+from twinjax.units import Clearance, Fraction, MolarAmount, Number, Rate, Volume
+
+
+class Digesting(eqx.Module):
+    """Drugs undissolved, in the stomach, in the lumen of the small intestine, in enterocytes and in the wall; those
+    that left with faeces or were turned into what is not followed; enzymes.
+    """
+
+    solid: dict[str, MolarAmount]
+    stomach: dict[str, MolarAmount]
+    lumen: dict[str, MolarAmount]
+    enterocytes: dict[str, MolarAmount]
+    amount: dict[str, MolarAmount]
+    faeces: dict[str, MolarAmount]
+    metabolised: dict[str, MolarAmount]
+    enzymes: dict[str, Number]
+
+
+class Intestine(AbstractOrgan):
+    """First-order absorption through metabolising enterocytes.
+
+    .. code-block:: text
+
+        stomach'     = -emptying stomach                                              doses of a solution
+        solid'       = -(dissolution + transit) solid                                 doses of a tablet
+        lumen'       = emptying stomach + dissolution solid - ka lumen - transit lumen
+        enterocytes' = ka lumen - G (Cu enterocytes - Cu blood) - metabolism
+        faeces'      = transit (solid + lumen)
+
+    Where solubility limits a drug it is absorbed at ka min(lumen, soluble). G = villous Q PS / (villous Q + PS) is
+    Yang's Qgut: what the villi's blood carries away.
+    **Parameters**: `volume` of the wall (L); `cells`, volume of enterocytes (L); `villous`, fraction of flow through
+    villi; `emptying` of the stomach, `transit` of the small intestine (1/h); by drug, `kp` wall to blood, `kpu`
+    concentration in enterocytes over unbound in them, `permeability` from enterocytes to blood (L/h), `ka` and
+    `dissolution` (1/h); `soluble`, the most that the lumen's fluid holds (umol), of drugs that it limits; `enzymes`.
+    **Assumptions**: the lumen is one tank and enterocytes are another; a tablet's pieces travel as its solution does.
+    **Reference**: Yang et al. 2007, Curr Drug Metab 8:676, doi:10.2174/138920007782109805.
+    """
+
+    volume: Volume
+    cells: Volume
+    villous: Fraction
+    emptying: Rate
+    transit: Rate
+    kp: dict[str, Number]
+    kpu: dict[str, Number]
+    permeability: dict[str, Clearance]
+    ka: dict[str, Rate]
+    dissolution: dict[str, Rate]
+    soluble: dict[str, MolarAmount]
+    enzymes: Enzymes
+
+    def initial(self):
+        """Empty, enzymes at baseline."""
+        none = nothing(self.kp)
+        return Digesting(none, none, none, none, none, none, none, self.enzymes.initial())
+
+    def exchange(self, y, inflow):
+        """What is absorbed joins the blood that leaves."""
+        inside = {n: a / self.cells / self.kpu[n] for n, a in y.enterocytes.items()}
+        met = self.enzymes.rates(y.enzymes, inside, inflow.solutes)
+        absorbed, handed, left = {}, {}, {}
+        villi = self.villous * inflow.rate
+        arriving = inflow.unbound(inflow.concentration)
+        for n, lumen in y.lumen.items():
+            absorbed[n] = self.ka[n] * (jnp.minimum(lumen, self.soluble[n]) if n in self.soluble else lumen)
+            carries = villi * self.permeability[n] / (villi + self.permeability[n])
+            handed[n] = carries * (inside[n] - arriving[n])
+            left[n] = inflow.rate * y.amount[n] / self.volume / self.kp[n]
+        entered = inflow.flux
+        dissolved = {n: self.dissolution[n] * a for n, a in y.solid.items()}
+        emptied = {n: self.emptying * a for n, a in y.stomach.items()}
+        passed = {n: self.transit * (a + y.solid[n]) for n, a in y.lumen.items()}
+        change = Digesting(
+            solid={n: -d - self.transit * y.solid[n] for n, d in dissolved.items()},
+            stomach={n: -e for n, e in emptied.items()},
+            lumen={n: emptied[n] + dissolved[n] - absorbed[n] - self.transit * a for n, a in y.lumen.items()},
+            enterocytes={n: absorbed[n] - handed[n] + met.gained[n] - met.lost[n] for n in y.lumen},
+            amount={n: entered[n] - left[n] for n in y.amount},
+            faeces=passed,
+            metabolised=met.gone,
+            enzymes=met.enzymes,
+        )
+        return change, inflow.leaving({n: left[n] + handed[n] for n in left})
