@@ -28,7 +28,7 @@ MAY_KNOW = {
     "assimilation": ESTIMATION | {"assimilation"},
     "trials": ESTIMATION | {"trials"},
     "credibility": ESTIMATION | {"assimilation", "trials", "credibility"},
-    "plots": ESTIMATION | {"assimilation", "trials", "credibility", "plots"},
+    "plots": ESTIMATION | {"assimilation", "trials", "credibility", "electrophysiology", "plots"},
     "runs": ESTIMATION | {"assimilation", "trials", "credibility", "io.study"},
     "reports": ESTIMATION | {"plots", "runs", "reports"},
     "assays": BASE | {"assays"},

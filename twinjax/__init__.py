@@ -62,6 +62,11 @@ _HOMES = {
     "twinjax.assimilation.recommend": ("Recommendation", "compare_therapies", "recommend"),
     "twinjax.assimilation.storage": ("load_twin", "save_twin"),
     "twinjax.assimilation.twin": ("Twin",),
+    "twinjax.electrophysiology.cipa": ("cipa",),
+    "twinjax.electrophysiology.drugs": ("Drug", "Hill", "under"),
+    "twinjax.electrophysiology.hearts": ("screen", "vary"),
+    "twinjax.electrophysiology.hill": ("fit_hill",),
+    "twinjax.electrophysiology.milnes": ("fit_binding",),
     "twinjax.electrophysiology.pace": ("Rhythm", "pace"),
     "twinjax.estimation.comparison": ("Comparison", "compare"),
     "twinjax.estimation.fit": ("fit",),
@@ -94,6 +99,7 @@ _HOMES = {
     "twinjax.estimation.methods.saem": ("SAEM",),
     "twinjax.estimation.methods.two_stage": ("TwoStage",),
     "twinjax.estimation.optimisers": ("BFGS", "Optax", "Vmapped"),
+    "twinjax.io.drugs": ("read_drugs",),
     "twinjax.io.nonmem": ("read_nonmem",),
     "twinjax.reports.page": ("report",),
 }  # fmt: skip
@@ -130,6 +136,11 @@ if TYPE_CHECKING:
     from twinjax.assimilation.storage import load_twin, save_twin
     from twinjax.assimilation.twin import Twin
     from twinjax.dosing import Regimen
+    from twinjax.electrophysiology.cipa import cipa
+    from twinjax.electrophysiology.drugs import Drug, Hill, under
+    from twinjax.electrophysiology.hearts import screen, vary
+    from twinjax.electrophysiology.hill import fit_hill
+    from twinjax.electrophysiology.milnes import fit_binding
     from twinjax.electrophysiology.pace import Rhythm, pace
     from twinjax.estimation.comparison import Comparison, compare
     from twinjax.estimation.diagnosis.individual import eta_covariates, individual_objectives
@@ -165,6 +176,7 @@ if TYPE_CHECKING:
         SamplingGroup,
         fisher_information,
     )
+    from twinjax.io.drugs import read_drugs
     from twinjax.io.nonmem import read_nonmem
     from twinjax.observation import (
         M3,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from twinjax.cli.brain import brain
+from twinjax.cli.cipa import cipa
 from twinjax.cli.clones import clones
 from twinjax.cli.cohort import cohort
 from twinjax.cli.compare import compare
@@ -23,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (validate, fit, simulate, cohort, report, compare, clones, brain, models):
+for command in (validate, fit, simulate, cohort, report, compare, clones, brain, cipa, models):
     app.command(no_args_is_help=command is not models)(command)
 
 
