@@ -18,13 +18,17 @@ TIMES = np.array([0.5, 3.0, 11.0, 24.0, 25.0, 48.0])
 RTOL = ATOL = 1e-9
 
 
+AMOUNT = {"BergmanMinimal": 0.05}
+"""Where 20 units would be a thousand times what occurs: insulin in IU/L."""
+
+
 def dosed(model):
     """A dose into every state that takes one (bolus), repeated once; none for a model that is only driven."""
     states = state_names(model)
     into = [n for n in input_names(model) if n in states]
     regimen = Regimen.none()
     for n in into[:2]:
-        regimen = regimen + Regimen.repeat(20.0, every=24.0, count=2, into=n)
+        regimen = regimen + Regimen.repeat(AMOUNT.get(type(model).__name__, 20.0), every=24.0, count=2, into=n)
     return regimen
 
 

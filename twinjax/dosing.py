@@ -122,6 +122,25 @@ class Regimen(eqx.Module):
         return Regimen.dose(amount, into=into, at=at, duration=over, **how)
 
     @staticmethod
+    def follow(times: Sequence[float], values: Sequence[float], *, rise: str, fall: str) -> Regimen:
+        """A signal in straight lines between its values: doses whose sum over time, what entered `rise` less what
+        entered `fall`, is the signal from the first time on. Both are states that only add up what enters.
+
+        **Raises** `ValueError` for times that do not ascend, numbers that do not match, or a first value below zero.
+        """
+        known_times, known = np.asarray(times, float), np.asarray(values, float)
+        if known_times.shape != known.shape or known.ndim != 1 or not len(known):
+            raise ValueError(f"a signal has a value at each time: {known_times.shape} times, {known.shape} values")
+        if np.any(np.diff(known_times) <= 0) or not np.all(np.isfinite(known)) or known[0] < 0:
+            raise ValueError("a signal's times ascend, its values are finite, and the first is not negative")
+        found = Regimen.dose(float(known[0]), into=rise, at=float(known_times[0]))
+        for at, until, change in zip(known_times[:-1], known_times[1:], np.diff(known), strict=True):
+            if change:
+                where = rise if change > 0 else fall
+                found += Regimen.infusion(float(abs(change)), over=float(until - at), into=where, at=float(at))
+        return found
+
+    @staticmethod
     def reset(*, at: Scalar) -> Regimen:
         """Every state back to its initial value, infusions stopped, pending doses cancelled (EVID 3)."""
         return Regimen.records(

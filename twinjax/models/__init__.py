@@ -5,6 +5,8 @@ from twinjax.models.body.body import Body
 from twinjax.models.brain.brain import PermeabilityLimitedBrain
 from twinjax.models.chip.gut_liver import GutLiverChip
 from twinjax.models.coupled import Molar, coupled
+from twinjax.models.glucose.minimal import BergmanMinimal
+from twinjax.models.glucose.uvapadova import UVAPadova
 from twinjax.models.heart.cipa import CiPACell
 from twinjax.models.heart.herg import HERGClamp
 from twinjax.models.heart.ohara_rudy import OharaRudy
@@ -91,6 +93,8 @@ REGISTRY: tuple[type[AbstractModel], ...] = (
     PrecursorStimulation,
     FribergMyelosuppression,
     TwoClones,
+    BergmanMinimal,
+    UVAPadova,
     PermeabilityLimitedBrain,
     AcetaminophenToxicity,
     GutLiverChip,
@@ -124,6 +128,10 @@ __all__ = [
     "CARTTumour",
     "CiPACell",
     "ClaretTumour",
+    "BergmanMinimal",
+    "BlissEffect",
+    "Body",
+    "CiPACell",
     "EffectCompartment",
     "EmaxEffect",
     "ExponentialGrowth",
@@ -178,6 +186,7 @@ __all__ = [
     "TwoCompartmentOralMixed",
     "WarfarinINR",
     "ZhuPancreaticCells",
+    "UVAPadova",
     "check_units",
     "coupled",
 ]

@@ -1,0 +1,1 @@
+"""Glucose and insulin: how meals, insulin and the liver move them."""
