@@ -13,9 +13,10 @@ from twinjax.models.pbpk.solute import (
     MichaelisMenten,
     Solute,
 )
-from twinjax.models.pbpk.tissue import Kidney, PermeableTissue, Tissue
+from twinjax.models.pbpk.tissue import AbsorbingTissue, Kidney, PermeableTissue, Tissue
 
 __all__ = [
+    "AbsorbingTissue",
     "AbstractKinetics",
     "AbstractOrgan",
     "Enzymes",

@@ -7,7 +7,7 @@ from typing import Any
 import equinox as eqx
 
 from twinjax.models.pbpk.flow import AbstractOrgan
-from twinjax.units import Clearance, MolarAmount, Number, Volume
+from twinjax.units import Clearance, MolarAmount, Number, Rate, Volume
 
 
 def nothing(names: Any) -> dict[str, Any]:
@@ -68,6 +68,37 @@ class PermeableTissue(AbstractOrgan):
         return Contents(crossed), inflow.leaving({n: entered[n] - x for n, x in crossed.items()})
 
 
+class Absorbing(eqx.Module):
+    """Drugs in the lumen of the gut, and in its wall."""
+
+    lumen: dict[str, MolarAmount]
+    amount: dict[str, MolarAmount]
+
+
+class AbsorbingTissue(AbstractOrgan):
+    """A perfusion-limited wall that takes up all of its lumen's drug, ``ka lumen``.
+
+    **Parameters**: as `Tissue`, and `ka` (1/h) by drug.
+    """
+
+    volume: Volume
+    kp: dict[str, Number]
+    ka: dict[str, Rate]
+
+    def initial(self):
+        """Empty."""
+        return Absorbing(nothing(self.kp), nothing(self.kp))
+
+    def exchange(self, y, inflow):
+        """In and from the lumen, less out."""
+        absorbed = {n: k * y.lumen[n] for n, k in self.ka.items()}
+        out = inflow.leaving({n: inflow.rate * a / self.volume / self.kp[n] for n, a in y.amount.items()})
+        entered, left = inflow.flux, out.flux
+        return Absorbing(
+            {n: -a for n, a in absorbed.items()}, {n: entered[n] + a - left[n] for n, a in absorbed.items()}
+        ), out
+
+
 class Excreting(eqx.Module):
     """Drugs in the kidneys, and those that they passed to urine."""
 
@@ -80,7 +111,7 @@ class Kidney(AbstractOrgan):
 
     .. code-block:: text
 
-        urine' = (filtration passed + secretion) Cu          Cu unbound concentration of the blood that leaves
+        urine' = filtration passed Cu arriving + secretion Cu leaving          Cu, unbound concentrations of blood
 
     **Parameters**: as `Tissue`; `filtration`, glomerular (L/h); by drug, `passed`, what of its filtered drug reaches
     the urine (below 1 with reabsorption), and `secretion`, unbound clearance (L/h).
@@ -99,8 +130,9 @@ class Kidney(AbstractOrgan):
     def exchange(self, y, inflow):
         """In less out less urine."""
         blood = {n: a / self.volume / self.kp[n] for n, a in y.amount.items()}
+        arriving, leaving = inflow.unbound(inflow.concentration), inflow.unbound(blood)
         cleared = {
-            n: (self.filtration * self.passed[n] + self.secretion[n]) * c for n, c in inflow.unbound(blood).items()
+            n: self.filtration * self.passed[n] * arriving[n] + self.secretion[n] * c for n, c in leaving.items()
         }
         out = inflow.leaving({n: inflow.rate * c for n, c in blood.items()})
         entered, left = inflow.flux, out.flux
