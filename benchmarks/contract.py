@@ -15,7 +15,7 @@ import numpy as np
 
 import twinjax
 from twinjax import Diffrax, Exact, Regimen
-from twinjax.models import check_units
+from twinjax.models import ToRORd, check_units
 from twinjax.models.base import no_input, state_names
 from twinjax.naming import bind, leaves, names
 from twinjax.solve.flat import field, ravel
@@ -23,7 +23,6 @@ from twinjax.solve.simulate import pose
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from extremes.body import Body
-from extremes.cell import Cell
 
 CASES = {
     "body": (
@@ -43,7 +42,7 @@ CASES = {
         lambda output: jnp.log(output.venous[:, 1:]).sum(),
     ),
     "cell": (
-        Cell,
+        ToRORd,
         Regimen.repeat(53.0, every=1000.0, count=1, into="v", duration=1.0),
         np.concatenate([np.arange(0.0, 20.0, 0.05), np.arange(20.0, 1000.1, 0.5)]),
         {

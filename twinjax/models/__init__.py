@@ -10,6 +10,7 @@ from twinjax.models.glucose.uvapadova import UVAPadova
 from twinjax.models.heart.cipa import CiPACell
 from twinjax.models.heart.herg import HERGClamp
 from twinjax.models.heart.ohara_rudy import OharaRudy
+from twinjax.models.heart.torord import ToRORd
 from twinjax.models.liver.acetaminophen import AcetaminophenToxicity
 from twinjax.models.pd.combination import BlissEffect, GPDIEffect, LoeweEffect
 from twinjax.models.pd.direct import EmaxEffect, LinearEffect, LogLinearEffect, SigmoidEmaxEffect
@@ -173,6 +174,7 @@ __all__ = [
     "ThamLungCancer",
     "ThreeCompartment",
     "ThreeCompartmentOral",
+    "ToRORd",
     "Transit",
     "TwoClones",
     "TwoCompartment",

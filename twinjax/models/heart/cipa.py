@@ -8,13 +8,13 @@ import equinox as eqx
 
 from twinjax.models.base import Balance
 from twinjax.models.heart.calcium import CaMK, LType
+from twinjax.models.heart.cell import Stimulus
 from twinjax.models.heart.exchange import PublishedPump
 from twinjax.models.heart.herg import Binding, DynamicHERG
 from twinjax.models.heart.membrane import Charge, Molarity, Potential
 from twinjax.models.heart.ohara_rudy import (
     AbstractOharaRudy,
     Ions,
-    Stimulus,
     epicardial,
     mechanisms,
     midmyocardial,

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 
-from twinjax.models.base import AbstractModel
 from twinjax.models.heart.calcium import CalciumPump, CaMK, LType
-from twinjax.models.heart.exchange import AbstractPump, CorrectedPump, SodiumCalciumExchange
+from twinjax.models.heart.cell import AbstractCell, Stimulus
+from twinjax.models.heart.exchange import AbstractPump, CorrectedPump, PublishedPump, SodiumCalciumExchange
 from twinjax.models.heart.membrane import (
     AbstractMechanism,
     Charge,
@@ -18,17 +18,15 @@ from twinjax.models.heart.membrane import (
     Density,
     Duration,
     Molarity,
-    MolarityRate,
     Permeability,
     Potential,
-    PotentialRate,
     sigmoid,
 )
 from twinjax.models.heart.potassium import InwardRectifier, RapidRectifier, SlowRectifier, TransientOutward
 from twinjax.models.heart.sodium import FastSodium, LateSodium
 from twinjax.models.heart.store import Buffers, Geometry, Release, Stores, Uptake
 from twinjax.naming import bind, get
-from twinjax.units import Fraction, Unit
+from twinjax.units import Fraction
 
 
 class Ions(eqx.Module):
@@ -73,12 +71,6 @@ class Currents(eqx.Module):
         return self.inal + self.ical + self.ito + self.ikr + self.iks + self.ik1
 
 
-class Stimulus(eqx.Module):
-    """What a cell is driven by: a current into its potential."""
-
-    v: PotentialRate = 0.0
-
-
 class Background(AbstractMechanism):
     """Background currents.
 
@@ -103,13 +95,8 @@ class Background(AbstractMechanism):
         return self.pcab * self.drift(v, inside, 0.341 * outside, charge=2)
 
 
-class AbstractOharaRudy(AbstractModel):
+class AbstractOharaRudy(AbstractCell):
     """The cell but for its rapid rectifier, which is `_rapid_current` and `_rapid_rates`."""
-
-    time_unit: ClassVar[Unit] = Unit("ms")
-    stiff: ClassVar[bool] = True
-    signed: ClassVar[tuple[str, ...]] = ("v", "qnet")
-    quiescent: ClassVar[bool] = False
 
     ina: FastSodium
     inal: LateSodium
@@ -130,21 +117,11 @@ class AbstractOharaRudy(AbstractModel):
     na_o: Molarity
     k_o: Molarity
     ca_o: Molarity
-    start: eqx.Module
 
     pkna: ClassVar[Fraction] = 0.01833
     ions: ClassVar[Duration] = 2.0
     calcium: ClassVar[Duration] = 0.2
     translocation: ClassVar[Duration] = 100.0
-
-    class Output(eqx.Module):
-        """Potential and free calcium of the bulk with their slopes, and the charge of qNet's currents so far."""
-
-        v: Potential
-        v_rate: PotentialRate
-        calcium: Molarity
-        calcium_rate: MolarityRate
-        qnet: Charge
 
     @abc.abstractmethod
     def _rapid_current(self, v: Any, y: Any, reversal: Any) -> Any:
@@ -153,14 +130,6 @@ class AbstractOharaRudy(AbstractModel):
     @abc.abstractmethod
     def _rapid_rates(self, v: Any, y: Any) -> Any:
         """Rates of change of its states."""
-
-    def initial(self):
-        """The state before the first stimulus."""
-        return self.start
-
-    def companions(self):
-        """Potassium carries a stimulus."""
-        return {"v": {"bulk.k": self.geometry.into_bulk}}
 
     def currents(self, y: Any) -> Currents:
         """Every current at a state, as in text S1."""
@@ -227,11 +196,6 @@ class AbstractOharaRudy(AbstractModel):
             qnet=i.net,
         )
 
-    def output(self, t, y, u):
-        """What can be observed."""
-        change = self.derivative(t, y, u)
-        return self.Output(y.v, change.v, y.bulk.ca, change.bulk.ca, y.qnet)
-
 
 class OharaRudy(AbstractOharaRudy):
     """O'Hara and Rudy's human ventricular cell of 2011, 42 states.
@@ -244,7 +208,7 @@ class OharaRudy(AbstractOharaRudy):
     outside (mM); `start`, the state before the first stimulus. `endocardial`, `epicardial` and `midmyocardial` are
     the three types of cell.
     **Assumptions**: a stimulus, an infusion into `v`, is carried by potassium. The sodium-potassium pump is
-    `CorrectedPump` unless another is given.
+    `PublishedPump` unless another is given (`CorrectedPump`, as in Myokit's file).
     **Reference**: O'Hara et al. 2011, PLoS Comput Biol 7:e1002061, doi:10.1371/journal.pcbi.1002061.
     """
 
@@ -276,8 +240,8 @@ class OharaRudy(AbstractOharaRudy):
         return self.ikr.rates(v, y)
 
     @classmethod
-    def endocardial(cls, inak: AbstractPump | None = None) -> OharaRudy:
-        """Of the inner wall."""
+    def endocardial(cls, *, corrected: bool = False) -> OharaRudy:
+        """Of the inner wall; `corrected` takes `CorrectedPump`."""
         start = cls.State(
             v=-87.0,
             ina=FastSodium.State(0.0, 1.0, 1.0, 1.0, 1.0, 1.0),
@@ -294,17 +258,18 @@ class OharaRudy(AbstractOharaRudy):
             store=Stores(1.2, 1.2),
             qnet=0.0,
         )
-        return cls(**mechanisms(), ikr=RapidRectifier(), inak=inak or CorrectedPump(), start=start)
+        pump = CorrectedPump() if corrected else PublishedPump()
+        return cls(**mechanisms(), ikr=RapidRectifier(), inak=pump, start=start)
 
     @classmethod
-    def epicardial(cls, inak: AbstractPump | None = None) -> OharaRudy:
+    def epicardial(cls, *, corrected: bool = False) -> OharaRudy:
         """Of the outer wall."""
-        return epicardial(cls.endocardial(inak))
+        return epicardial(cls.endocardial(corrected=corrected))
 
     @classmethod
-    def midmyocardial(cls, inak: AbstractPump | None = None) -> OharaRudy:
+    def midmyocardial(cls, *, corrected: bool = False) -> OharaRudy:
         """Of the middle of the wall."""
-        return midmyocardial(cls.endocardial(inak))
+        return midmyocardial(cls.endocardial(corrected=corrected))
 
     @classmethod
     def typical(cls) -> OharaRudy:

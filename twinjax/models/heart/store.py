@@ -18,11 +18,12 @@ class Release(AbstractMechanism):
 
         target = -gain 0.5 bt I_CaL / (1 + (half / Ca_jsr)^8),      in the time  bt / (1 + 0.0123 mM / Ca_jsr)
 
-    **Parameters**: `gain`, of the target; `half` (mM).
+    **Parameters**: `gain`, of the target; `scale`, of the flux; `half` (mM).
     **Reference**: O'Hara et al. 2011, text S1, page 17, doi:10.1371/journal.pcbi.1002061.
     """
 
     gain: Number = 1.0
+    scale: Number = 1.0
     half: Molarity = 1.5
     bt: ClassVar[Duration] = 4.75
     slope: ClassVar[Annotated[Scalar, Unit("mM/ms/mV")]] = 0.5
@@ -37,7 +38,7 @@ class Release(AbstractMechanism):
 
     def flux(self, y, phosphorylated):
         """Out of the store (mM/ms)."""
-        return blend(phosphorylated, y.plain, y.phosphorylated)
+        return self.scale * blend(phosphorylated, y.plain, y.phosphorylated)
 
     def rates(self, y, ical, cajsr):
         """Of change of the fluxes."""

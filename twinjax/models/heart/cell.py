@@ -1,0 +1,57 @@
+"""What pacing and biomarkers need of a heart cell, whatever its currents."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, ClassVar
+
+import equinox as eqx
+
+from twinjax.models.base import AbstractModel
+from twinjax.models.heart.membrane import Charge, Molarity, MolarityRate, Potential, PotentialRate
+from twinjax.models.heart.store import Geometry
+from twinjax.units import Unit
+
+
+class Stimulus(eqx.Module):
+    """What a cell is driven by: a current into its potential."""
+
+    v: PotentialRate = 0.0
+
+
+class AbstractCell(AbstractModel):
+    """A cell: states ``v``, ``bulk`` and ``subspace`` concentrations, ``store``, and ``qnet``, the charge so far."""
+
+    geometry: Geometry
+    start: Any
+
+    time_unit: ClassVar[Unit] = Unit("ms")
+    stiff: ClassVar[bool] = True
+    signed: ClassVar[tuple[str, ...]] = ("v", "qnet")
+    quiescent: ClassVar[bool] = False
+
+    class Output(eqx.Module):
+        """Potential and free calcium of the bulk with their slopes, and the charge of qNet's currents so far."""
+
+        v: Potential
+        v_rate: PotentialRate
+        calcium: Molarity
+        calcium_rate: MolarityRate
+        qnet: Charge
+
+    @abc.abstractmethod
+    def currents(self, y: Any) -> Any:
+        """Every current at a state, by name, outward positive (uA/uF)."""
+
+    def initial(self):
+        """The state before the first stimulus."""
+        return self.start
+
+    def companions(self):
+        """Potassium carries a stimulus."""
+        return {"v": {"bulk.k": self.geometry.into_bulk}}
+
+    def output(self, t, y, u):
+        """What can be observed."""
+        change = self.derivative(t, y, u)
+        return self.Output(y.v, change.v, y.bulk.ca, change.bulk.ca, y.qnet)
