@@ -67,6 +67,7 @@ _HOMES = {
     "twinjax.electrophysiology.hearts": ("screen", "vary"),
     "twinjax.electrophysiology.hill": ("fit_hill",),
     "twinjax.electrophysiology.milnes": ("fit_binding",),
+    "twinjax.electrophysiology.orbit": ("orbit",),
     "twinjax.electrophysiology.pace": ("Rhythm", "pace"),
     "twinjax.estimation.comparison": ("Comparison", "compare"),
     "twinjax.estimation.fit": ("fit",),
@@ -141,6 +142,7 @@ if TYPE_CHECKING:
     from twinjax.electrophysiology.hearts import screen, vary
     from twinjax.electrophysiology.hill import fit_hill
     from twinjax.electrophysiology.milnes import fit_binding
+    from twinjax.electrophysiology.orbit import orbit
     from twinjax.electrophysiology.pace import Rhythm, pace
     from twinjax.estimation.comparison import Comparison, compare
     from twinjax.estimation.diagnosis.individual import eta_covariates, individual_objectives

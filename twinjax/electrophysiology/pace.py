@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from twinjax.dosing import Regimen
+from twinjax.electrophysiology.beats import following, solved
 from twinjax.electrophysiology.biomarkers import BEATS, OK, UNSOLVED, Beat, Trace, beat_times, biomarkers
 from twinjax.models.base import AbstractModel
 from twinjax.naming import leaves
 from twinjax.solve.compiling import compiled
 from twinjax.solve.fused import Fused
 from twinjax.solve.fused.steps import Rodas5P
-from twinjax.solve.problem import AbstractBackend, build
+from twinjax.solve.problem import AbstractBackend
 
 BACKEND = Fused(rtol=1e-6, atol=1e-9, method=Rodas5P())
 """How beats are integrated unless told otherwise."""
@@ -43,7 +44,7 @@ class Rhythm(eqx.Module):
     times: Any
     trace: Trace
     cycle_length: float = eqx.field(static=True)
-    beats: int = eqx.field(static=True)
+    beats: Any
     drift: Any
     result: Any
 
@@ -94,7 +95,8 @@ def pace(
     backend = BACKEND if backend is None else backend
     cells = widened(cell)
     times = beat_times(cycle_length)
-    found = _paced(backend, cells, stimulus, jnp.asarray(float(cycle_length)), times, jnp.asarray(beats - keep), keep)
+    before = jnp.asarray(beats - keep) if beats > keep else None
+    found = paced(backend, cells, stimulus, jnp.asarray(float(cycle_length)), times, before, keep)
     state, beat, trace, drift, result = found
     return Rhythm(cells, state, beat, times, trace, float(cycle_length), beats, drift, result)
 
@@ -122,26 +124,11 @@ def widened(cell: AbstractModel) -> AbstractModel:
     return jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(x, jnp.result_type(float)), (count,)), cell)
 
 
-def solved(
-    backend: AbstractBackend, cell: Any, state: Any, stimulus: Regimen, times: Any, *, states: bool
-) -> tuple[Any, Any]:
-    """One beat from a state, leaves `(cells,)`: the solution at times, leaves `(cells, times)`."""
-    start = dataclasses.replace(state, qnet=jnp.zeros_like(state.qnet))
-    problem = build(dataclasses.replace(cell, start=start), stimulus, times)
-    solution = backend.solve(dataclasses.replace(problem, states=states))
-    return (solution.state if states else solution.output), solution.result
-
-
-def following(backend: AbstractBackend, cell: Any, state: Any, stimulus: Regimen, cycle: Any) -> tuple[Any, Any]:
-    """The beat map: the state a cycle later, and result codes `(cells,)`."""
-    found, result = solved(backend, cell, state, stimulus, jnp.reshape(cycle, 1), states=True)
-    return jax.tree.map(lambda x: x[:, 0], found), result
-
-
 @compiled
-def _paced(
+def paced(
     backend: AbstractBackend, cell: Any, stimulus: Regimen, cycle: Any, times: Any, before: Any, keep: int
 ) -> Any:
+    """`before` plain beats (None for none), and `keep` measured ones."""
     count = cell.start.v.shape[0]
 
     def one(_: Any, carried: tuple[Any, Any]) -> tuple[Any, Any]:
@@ -149,7 +136,9 @@ def _paced(
         state, now = following(backend, cell, state, stimulus, cycle)
         return state, jnp.where(result == 0, now, result)
 
-    carried = jax.lax.fori_loop(0, before, one, (cell.start, jnp.zeros(count, jnp.int32)))
+    carried = cell.start, jnp.zeros(count, jnp.int32)
+    if before is not None:
+        carried = jax.lax.fori_loop(0, before, one, carried)
     beats, state, trace = [], carried[0], None
     for _ in range(keep):
         state = carried[0]

@@ -9,7 +9,7 @@ import equinox as eqx
 
 from twinjax.models.base import AbstractModel
 from twinjax.models.heart.membrane import Charge, Molarity, MolarityRate, Potential, PotentialRate
-from twinjax.models.heart.store import Geometry
+from twinjax.models.heart.store import Buffers, Geometry
 from twinjax.units import Unit
 
 
@@ -23,6 +23,7 @@ class AbstractCell(AbstractModel):
     """A cell: states ``v``, ``bulk`` and ``subspace`` concentrations, ``store``, and ``qnet``, the charge so far."""
 
     geometry: Geometry
+    buffers: Buffers
     start: Any
 
     time_unit: ClassVar[Unit] = Unit("ms")
@@ -42,6 +43,27 @@ class AbstractCell(AbstractModel):
     @abc.abstractmethod
     def currents(self, y: Any) -> Any:
         """Every current at a state, by name, outward positive (uA/uF)."""
+
+    def conserved(self, y: Any) -> dict[str, Any]:
+        """What no beat changes: the charge of the cell, held by its ions and its membrane (nmol), and every channel.
+
+        Every current is carried by an ion that is a state, and so is the stimulus. A rhythm keeps the charge that the
+        cell began with: cells that began with another have a rhythm of their own.
+        """
+        g, b = self.geometry, self.buffers
+        bulk = self._charge(y.bulk) + 2.0 * b.bulk_total(y.bulk.ca)
+        near = self._charge(y.subspace) + 2.0 * b.subspace_total(y.subspace.ca)
+        stored = 2.0 * (g.nsr * y.store.nsr + g.jsr * b.store_total(y.store.jsr))
+        inside = g.volume * (g.bulk * bulk + g.subspace * near + stored)
+        return {"charge": inside - g.membrane / g.F * y.v, **self._channels(y)}
+
+    def _charge(self, space: Any) -> Any:
+        """Of the ions of one space but calcium (mM)."""
+        return space.na + space.k
+
+    def _channels(self, y: Any) -> dict[str, Any]:
+        """The sums of Markov chains, by name."""
+        return {}
 
     def initial(self):
         """The state before the first stimulus."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
+import jax
 
 from twinjax.models.base import Balance
 from twinjax.models.heart.calcium import CaMK, LType
@@ -69,6 +70,10 @@ class CiPACell(AbstractOharaRudy):
 
     def _rapid_rates(self, v: Any, y: Any) -> Any:
         return self.ikr.rates(v, y, self.drug)
+
+    def _channels(self, y: Any) -> dict[str, Any]:
+        """Of the rapid rectifier."""
+        return {"ikr": sum(jax.tree.leaves(y.ikr))}
 
     def balances(self, t, y, u):
         """Every channel is in one of its states."""

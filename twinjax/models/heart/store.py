@@ -88,6 +88,18 @@ class Buffers(AbstractMechanism):
     csqn: ClassVar[Molarity] = 10.0
     kcsqn: ClassVar[Molarity] = 0.8
 
+    def bulk_total(self, ca):
+        """Free and bound calcium of the bulk (mM)."""
+        return ca + self.cmdn * ca / (self.kcmdn + ca) + self.trpn * ca / (self.ktrpn + ca)
+
+    def subspace_total(self, ca):
+        """Free and bound calcium of the subspace (mM)."""
+        return ca + self.bsr * ca / (self.kbsr + ca) + self.bsl * ca / (self.kbsl + ca)
+
+    def store_total(self, ca):
+        """Free and bound calcium of the junctional store (mM)."""
+        return ca + self.csqn * ca / (self.kcsqn + ca)
+
     def bulk(self, ca):
         """By calmodulin and troponin."""
         cmdn, trpn = self.cmdn * self.kcmdn / (self.kcmdn + ca) ** 2, self.trpn * self.ktrpn / (self.ktrpn + ca) ** 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 
 from twinjax.models.base import Balance
 from twinjax.models.heart.calcium import CalciumPump, CaMK
@@ -220,6 +221,14 @@ class ToRORd(AbstractCell):
             store=Stores(nsr=jup - jtr * g.jsr / g.nsr, jsr=b.store(store.jsr) * (jtr - jrel)),
             qnet=i.net,
         )
+
+    def _charge(self, space: Any) -> Any:
+        """Chloride's too."""
+        return space.na + space.k - space.cl
+
+    def _channels(self, y: Any) -> dict[str, Any]:
+        """Of the rapid rectifier."""
+        return {"ikr": sum(jax.tree.leaves(y.ikr))}
 
     def balances(self, t, y, u):
         """Every channel is in one of its states."""
