@@ -12,6 +12,7 @@ from twinjax.plots.objectives import objectives
 from twinjax.plots.predictive import vpc
 from twinjax.plots.random_effects import etas
 from twinjax.plots.search import convergence
+from twinjax.plots.tornado import tornado
 
 __all__ = [
     "action_potential",
@@ -29,5 +30,6 @@ __all__ = [
     "numerical_check",
     "objectives",
     "quantile_band",
+    "tornado",
     "vpc",
 ]
