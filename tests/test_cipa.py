@@ -11,16 +11,18 @@ from typer.testing import CliRunner
 
 from twinjax import plots
 from twinjax.cli import app
+from twinjax.dosing import Regimen
 from twinjax.electrophysiology import cipa as verb
 from twinjax.electrophysiology.cipa import Assessment, Verdict, cipa
 from twinjax.electrophysiology.context import CIPA
 from twinjax.electrophysiology.drugs import Drug, Hill, under
 from twinjax.electrophysiology.hearts import HEALTHY, screen, vary
 from twinjax.electrophysiology.risk import MANUAL
-from twinjax.electrophysiology.sweep import Sweep, free_nanomolar
+from twinjax.electrophysiology.sweep import Sweep, free_nanomolar, sweep
 from twinjax.io.drugs import read_drugs
-from twinjax.models import CiPACell
+from twinjax.models import CiPACell, OneCompartmentOral
 from twinjax.models.heart.herg import Binding
+from twinjax.solve.simulate import simulate
 
 CMAX = "cmax_28drugs_class_of_training12.csv"
 MANUAL_2020 = ("hill_IC50_28drugs_manual_chantest_2020.csv", "herg_dynamic_pars_28drugs_2020.csv")
@@ -182,7 +184,7 @@ def test_a_sweep_is_read_between_its_levels():
     levels = np.array([0.0, 1.0, 4.0, 16.0, 64.0])
 
     def charge(c):
-        return 0.07 - 0.004 * np.log1p(c)
+        return 0.07 - 0.004 * np.log1p(300.0 * c / 64.0)
 
     sweep = Sweep("x", levels, charge(levels), 290.0 + levels, np.zeros(5, bool))
     at = np.array([[0.0, 0.5], [3.0, 10.0]])
@@ -198,12 +200,44 @@ def test_a_sweep_is_read_between_its_levels():
         free_nanomolar(1.0, unbound=5.0, molar_mass=500.0)
 
 
+def test_a_regimen_becomes_a_score_over_time():
+    """Plasma of any PK model, free, through a sweep: what pacing at one of the moments gives."""
+    drug = Drug("x", 10.0, {"ICaL": Hill(900.0, 0.8), "INaL": Hill(3000.0, 1.1)})
+    pk = OneCompartmentOral(ka=1.0, cl=5.0, v=50.0)
+    plasma = simulate(pk, Regimen.dose(20.0), np.linspace(0.0, 24.0, 13)).output.plasma[0]
+    free = free_nanomolar(plasma, unbound=0.02, molar_mass=400.0)
+    found = sweep(drug, 4.0 * free.max(), levels=4, beats=2)
+    score = found.score_at(free)
+    assert score.shape == (13,)
+    assert score[0] == pytest.approx(found.qnet[0], rel=1e-12)  # no drug yet
+    assert score[-1] != score[0]
+    peak = int(np.argmax(free))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # 2 beats
+        there = cipa(dataclasses.replace(drug, cmax=float(free[peak])), beats=2, analysed=2)["x"]
+    # the four levels are 0, 1/46, 1/7 and 1 times the highest; they leave 1e-3 between them
+    assert score[peak] == pytest.approx(there.score[0], rel=2e-3)
+    assert abs(score[peak] / score[0] - 1.0) > 0.01
+    with pytest.raises(ValueError, match="3 or more"):
+        sweep(drug, 1.0, levels=2)
+
+
 def test_pictures_of_risk(tmp_path):
     figure = plots.charge_by_dose(Assessment({"x": made("x", 50), "y": made("y", shift=-0.01)}))
     ax = figure.axes[0]
     assert ax.get_ylabel() == "net charge (nC/uF)"
     assert len(ax.get_lines()) == 2
+    edges = sorted(
+        {
+            round(y, 2)
+            for p in ax.patches
+            for y in p.get_extents().transformed(ax.transData.inverted()).get_points()[:, 1]
+        }
+    )
+    assert {53.64, 68.32} <= set(edges)
     np.testing.assert_allclose(ax.get_lines()[1].get_ydata(), 1e3 * made(shift=-0.01).qnet[0])
+    figure = plots.score_over_time([0.0, 1.0], [0.0, 5.0], [0.07, 0.05])
+    assert [ax.get_ylabel() for ax in figure.axes] == ["free (nM)", "torsade metric score (nC/uF)"]
     figure = plots.apd_distribution({"control": [280.0, 290.0], "drug": [400.0, np.nan]})
     assert "1 do not repolarise" in figure.axes[0].get_legend().get_texts()[1].get_text()
     with pytest.raises(ValueError, match="no heart"):

@@ -68,6 +68,7 @@ _HOMES = {
     "twinjax.electrophysiology.hill": ("fit_hill",),
     "twinjax.electrophysiology.milnes": ("fit_binding",),
     "twinjax.electrophysiology.orbit": ("orbit",),
+    "twinjax.electrophysiology.sweep": ("free_nanomolar", "sweep"),
     "twinjax.electrophysiology.pace": ("Rhythm", "pace"),
     "twinjax.estimation.comparison": ("Comparison", "compare"),
     "twinjax.estimation.fit": ("fit",),
@@ -144,6 +145,7 @@ if TYPE_CHECKING:
     from twinjax.electrophysiology.milnes import fit_binding
     from twinjax.electrophysiology.orbit import orbit
     from twinjax.electrophysiology.pace import Rhythm, pace
+    from twinjax.electrophysiology.sweep import free_nanomolar, sweep
     from twinjax.estimation.comparison import Comparison, compare
     from twinjax.estimation.diagnosis.individual import eta_covariates, individual_objectives
     from twinjax.estimation.diagnosis.npde import npde, npde_tests

@@ -5,8 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import scipy.interpolate
+
+from twinjax.electrophysiology.cipa import watched
+from twinjax.electrophysiology.drugs import Drug, under
+from twinjax.models.heart.cipa import CiPACell
+from twinjax.solve.problem import AbstractBackend
 
 
 def free_nanomolar(plasma: Any, *, unbound: float, molar_mass: float) -> np.ndarray:
@@ -38,14 +45,18 @@ class Sweep:
     failures: np.ndarray
 
     def _at(self, values: np.ndarray, free: Any) -> np.ndarray:
-        """Between the levels a monotone cubic in the logarithm of 1 + c / c1; NaN beyond the last level, or a NaN."""
+        """Between the levels, a monotone cubic in the logarithm of 1 + 300 c / highest; NaN from the first level
+        without a value on, and beyond the last.
+        """
         known = np.isfinite(values)
         reach = self.concentration[: int(np.argmin(known)) if not known.all() else None]
         if len(reach) < 2:
             return np.full(np.shape(free), np.nan)
-        first = self.concentration[1]
+        first = self.concentration[-1] / 300.0
+        free = np.asarray(free, float)
+        free = np.where(np.abs(free / reach[-1] - 1.0) < 1e-9, reach[-1], free)  # to rounding, the end is within
         curve = scipy.interpolate.PchipInterpolator(np.log1p(reach / first), values[: len(reach)], extrapolate=False)
-        return curve(np.log1p(np.asarray(free, float) / first))
+        return curve(np.log1p(free / first))
 
     def qnet_at(self, free: Any) -> np.ndarray:
         """Net charge (uC/uF) of the steady rhythm at free concentrations (nM), any shape."""
@@ -61,3 +72,37 @@ class Sweep:
         """
         free = np.asarray(free, float)
         return np.mean([self.qnet_at(m * free) for m in multiples], axis=0)
+
+
+def sweep(
+    drug: Drug,
+    highest: float,
+    *,
+    levels: int = 16,
+    cell: CiPACell | None = None,
+    cycle_length: float = 2000.0,
+    beats: int = 1000,
+    analysed: int = 2,
+    backend: AbstractBackend | None = None,
+) -> Sweep:
+    """Steady rhythms of a cell under a drug from none of it to `highest` (nM), every level one cell of one batch.
+
+    What a regimen does to the rhythm follows by reading the sweep at the free concentrations of any PK or PBPK model:
+    ``sweep(drug, 4 * free.max()).score_at(free)``. That is quasi-static: at every moment the rhythm is the one that
+    would be reached, were the concentration to stay. It holds where concentrations change over hours and the rhythm
+    over minutes; a drug that leaves hERG over hours lags behind it.
+
+    **Parameters**: `highest`, four times the highest free concentration for `score_at`; `levels`, how many, zero among
+    them, equally spaced in the logarithm of 1 + 300 c / highest; the rest as for `cipa`.
+    **Raises** `ValueError` for a drug with draws, a highest concentration that is not above zero, fewer than 3 levels.
+    """
+    if drug.draws > 1:
+        raise ValueError(f"{drug.name} has {drug.draws} draws; sweep one of them at a time")
+    if not highest > 0.0 or levels < 3:
+        raise ValueError(f"{levels} levels up to {highest:g} nM; give 3 or more, up to a concentration above zero")
+    at = highest / 300.0 * np.expm1(np.linspace(0.0, np.log1p(300.0), levels))
+    treated = under(CiPACell.endocardial() if cell is None else cell, [(drug, at)])
+    cells = jax.tree.map(lambda x: jnp.broadcast_to(x, (levels,)), treated)
+    qnet, apd90, _, failures = watched(cells, cycle_length, beats, analysed, backend)
+    lost = failures > 0
+    return Sweep(drug.name, at, np.where(lost, np.nan, qnet), np.where(lost, np.nan, apd90), lost)

@@ -4,7 +4,13 @@ from twinjax.plots.band import quantile_band
 from twinjax.plots.concentration import concentration_time
 from twinjax.plots.discrepancies import npde
 from twinjax.plots.goodness import goodness_of_fit
-from twinjax.plots.heart import action_potential, apd_distribution, charge_by_dose, membrane_currents
+from twinjax.plots.heart import (
+    action_potential,
+    apd_distribution,
+    charge_by_dose,
+    membrane_currents,
+    score_over_time,
+)
 from twinjax.plots.individuals import individual_fits
 from twinjax.plots.likelihood import bootstrap_estimates, likelihood_profiles
 from twinjax.plots.numerical import numerical_check
@@ -30,6 +36,7 @@ __all__ = [
     "numerical_check",
     "objectives",
     "quantile_band",
+    "score_over_time",
     "tornado",
     "vpc",
 ]

@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from twinjax.electrophysiology.cipa import Assessment
+from twinjax.electrophysiology.pace import Rhythm
+from twinjax.electrophysiology.risk import CLASSES, MANUAL, OrdinalLogistic
 from twinjax.naming import leaves
 from twinjax.plots import style
 from twinjax.solve.problem import Solution
@@ -21,21 +23,21 @@ RISK_COLOURS = (style.TREND, "#E69F00", style.TYPICAL)
 
 
 def action_potential(
-    beats: Mapping[str, Solution], *, since: float = 0.0, figure: style.Canvas | None = None
+    rhythms: Mapping[str, Rhythm | tuple[Rhythm, int]], *, figure: style.Canvas | None = None
 ) -> Figure:
-    """Potential and free calcium over time, a line for each of `beats`, such as ``{"control": ..., "quinidine": ...}``.
+    """Potential and free calcium of the last beat, a line each: ``{"control": (rhythm, 0), "drug": (rhythm, 1)}``.
 
-    **Parameters**: `beats`, solutions of one cell with outputs `v` and `calcium`; `since`, the time of the stimulus,
-    which becomes 0; `figure`, where to draw.
+    **Parameters**: `rhythms`, by label, what `pace` gave, and which of its cells (default the first); `figure`, where
+    to draw.
     """
     figure = style.canvas(figure, 7.6, 3.2)
     left, right = (style.quiet(ax) for ax in figure.subplots(1, 2))
-    for (label, beat), colour in zip(beats.items(), _cycled(len(beats)), strict=True):
-        time = np.asarray(beat.time[0], float) - since
-        left.plot(time, np.asarray(beat.output.v[0]), color=colour, lw=1.4, label=label)
-        right.plot(time, 1e6 * np.asarray(beat.output.calcium[0]), color=colour, lw=1.4)
-    style.name(left, "time (ms)", "potential (mV)")
-    style.name(right, "time (ms)", "free calcium (nM)")
+    for (label, given), colour in zip(rhythms.items(), _cycled(len(rhythms)), strict=True):
+        rhythm, cell = given if isinstance(given, tuple) else (given, 0)
+        left.plot(rhythm.times, np.asarray(rhythm.trace.v[cell]), color=colour, lw=1.4, label=label)
+        right.plot(rhythm.times, 1e6 * np.asarray(rhythm.trace.calcium[cell]), color=colour, lw=1.4)
+    style.name(left, "time since the stimulus (ms)", "potential (mV)")
+    style.name(right, "time since the stimulus (ms)", "free calcium (nM)")
     style.legend(left)
     return style.root(figure)
 
@@ -77,24 +79,34 @@ def charge_by_dose(assessment: Assessment, *, drugs: Sequence[str] | None = None
     """
     ax = style.panel(ax, 5.6, 4.0)
     chosen = [v for v in assessment if drugs is None or v.drug.name in drugs]
-    everything = 1e3 * np.concatenate([v.qnet[np.isfinite(v.qnet)] for v in chosen] + [np.array([0.04, 0.09])])
-    bottom, top = everything.min() - 3.0, everything.max() + 3.0
-    high, low = (1e3 * t for t in chosen[0].risk.thresholds)
-    for (a, b), colour, name in zip(
-        ((low, top), (high, low), (bottom, high)), RISK_COLOURS, ("low", "intermediate", "high"), strict=True
-    ):
-        ax.axhspan(a, b, color=colour, alpha=0.12, lw=0)
-        ax.annotate(f"{name} risk", (1.0, b), xycoords=("axes fraction", "data"), ha="right", va="top", fontsize=8,
-                    color=style.QUIET, xytext=(-3, -3), textcoords="offset points")  # fmt: skip
+    _bands(ax, chosen[0].risk, np.concatenate([v.qnet.ravel() for v in chosen]))
     for v, colour in zip(chosen, _cycled(len(chosen)), strict=True):
         lower, middle, upper = (1e3 * x for x in np.nanquantile(v.qnet, (0.025, 0.5, 0.975), axis=0))
         ax.plot(v.doses, middle, color=colour, lw=1.4, marker="o", markersize=3.5, label=v.drug.name)
         if len(v.qnet) > 1:
             ax.fill_between(v.doses, lower, upper, color=colour, alpha=0.2, lw=0)
-    ax.set_ylim(bottom, top)
     style.name(ax, "dose (times free Cmax)", "net charge (nC/uF)")
     style.legend(ax, ncols=1 + (len(chosen) > 6))
     return style.root(ax.figure)
+
+
+def score_over_time(
+    time: Any, free: Any, score: Any, *, risk: OrdinalLogistic = MANUAL, time_unit: str = "h",
+    figure: style.Canvas | None = None,
+) -> Figure:  # fmt: skip
+    """Free concentration over the torsade metric score that it makes, with the bands of the classes.
+
+    **Parameters**: `time`, `free` (nM) and `score` (uC/uF, as `Sweep.score_at` gives it) `(times,)`; `risk`, the
+    regression whose bands are shown; `figure`, where to draw.
+    """
+    figure = style.canvas(figure, 5.6, 4.4)
+    above, below = (style.quiet(ax) for ax in figure.subplots(2, 1, sharex=True, height_ratios=[1.0, 1.6]))
+    above.plot(time, np.asarray(free), color=style.INDIVIDUAL, lw=1.4)
+    _bands(below, risk, np.asarray(score))
+    below.plot(time, 1e3 * np.asarray(score), color=style.INDIVIDUAL, lw=1.4)
+    style.name(above, "", "free (nM)")
+    style.name(below, style.axis("time", time_unit), "torsade metric score (nC/uF)")
+    return style.root(figure)
 
 
 def apd_distribution(durations: Mapping[str, Any], *, ax: Axes | None = None) -> Figure:
@@ -116,6 +128,18 @@ def apd_distribution(durations: Mapping[str, Any], *, ax: Axes | None = None) ->
     style.name(ax, "APD90 (ms)", "hearts")
     style.legend(ax)
     return style.root(ax.figure)
+
+
+def _bands(ax: Axes, risk: OrdinalLogistic, shown: np.ndarray) -> None:
+    """Bands of the classes, behind values in uC/uF, with room for all three; the axis is in nC/uF."""
+    high, low = (1e3 * t for t in risk.thresholds)
+    known = 1e3 * shown[np.isfinite(shown)]
+    bottom, top = min([high - 8.0, *known - 3.0]), max([low + 8.0, *known + 3.0])
+    for (a, b), colour, name in zip(((low, top), (high, low), (bottom, high)), RISK_COLOURS, CLASSES, strict=True):
+        ax.axhspan(a, b, color=colour, alpha=0.12, lw=0)
+        ax.annotate(f"{name} risk", (1.0, b), xycoords=("axes fraction", "data"), ha="right", va="top", fontsize=8,
+                    color=style.QUIET, xytext=(-3, -3), textcoords="offset points")  # fmt: skip
+    ax.set_ylim(bottom, top)
 
 
 def _cycled(count: int) -> list[str]:
