@@ -36,6 +36,7 @@ MAY_KNOW = {
     "datasets": NOUNS | {"population", "solve.problem", "io", "datasets"},
     "progress": ESTIMATION,
     "electrophysiology": ESTIMATION | {"electrophysiology"},
+    "stream": ESTIMATION | {"assimilation", "io", "stream"},
     "cohorts": NOUNS | {"solve", "population", "cohorts", "runs"},
 }
 """What each room may import; `cli` may import everything."""

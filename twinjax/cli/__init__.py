@@ -15,6 +15,7 @@ from twinjax.cli.fit import fit
 from twinjax.cli.models import models
 from twinjax.cli.report import report
 from twinjax.cli.simulate import simulate
+from twinjax.cli.twin import twin
 from twinjax.cli.validate import validate
 
 app = typer.Typer(
@@ -26,6 +27,8 @@ app = typer.Typer(
 )
 for command in (validate, fit, simulate, cohort, report, compare, clones, brain, cipa, models):
     app.command(no_args_is_help=command is not models)(command)
+
+app.add_typer(twin, name="twin")
 
 
 def _version(asked: bool) -> None:

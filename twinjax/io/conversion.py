@@ -63,14 +63,15 @@ def factor(key: str, role: str, given: UnitPair) -> float:
     if not targets:
         raise ValueError(f"units[{key!r}] of a covariate is {allowed}, not {source!r} alone")
     for target in targets:
-        value = _convert(source, target)
+        value = converted(source, target)
         if value is not None:
             return value
     pair = "" if not isinstance(given, str) else f", or a pair ('{source}', 'unit wanted')"
     raise ValueError(f"units[{key!r}]: {source!r} does not convert to {' or '.join(targets)}; give {allowed}{pair}")
 
 
-def _convert(source: str, target: str) -> float | None:
+def converted(source: str, target: str) -> float | None:
+    """How many of one unit another is; None where they do not convert by a factor."""
     import pint
 
     registry = _registry()
