@@ -14,7 +14,7 @@ from twinjax.drugs.compound import check_fraction
 from twinjax.drugs.ionisation import ionised_to_neutral
 from twinjax.models import REGISTRY, coupled
 from twinjax.models.base import AbstractModel, output_names
-from twinjax.models.brain.brain import Brain, PermeabilityLimitedBrain
+from twinjax.models.brain.brain import Barriers, BrainAnatomy, PermeabilityLimitedBrain
 from twinjax.naming import suggestion
 
 WEIGHT = 73.0
@@ -49,11 +49,13 @@ class BrainDrug:
         b = self.binding
         acids, bases = tuple(b.get("acids", ())), tuple(b.get("bases", ()))
         neutral = tuple(1.0 / (1.0 + ionised_to_neutral(acids, bases, ph)) for ph in _PH)
-        organ = Brain.human(
+        drug = Barriers.of(
             self.ps_bbb[source], neutral=neutral, unbound_icf=b["unbound_icf"],
             unbound_ecf=b.get("unbound_ecf", 1.0), unbound_csf=b.get("unbound_csf", 1.0),
         )  # fmt: skip
-        brain = PermeabilityLimitedBrain(organ, perfusion=46.8, fu=b["fu"], blood_to_plasma=b["blood_to_plasma"])
+        brain = PermeabilityLimitedBrain(
+            BrainAnatomy.man(), drug, perfusion=46.8, fu=b["fu"], blood_to_plasma=b["blood_to_plasma"]
+        )
         return coupled({"brain.plasma": "pk.plasma"}, pk=self.kinetics, brain=brain)
 
 
