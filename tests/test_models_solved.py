@@ -8,6 +8,7 @@ import pytest
 from twinjax.dosing import Regimen
 from twinjax.models import REGISTRY, OneCompartmentTransit
 from twinjax.models.base import input_names, output_names, state_names
+from twinjax.models.heart.cell import AbstractCell
 from twinjax.naming import bind, leaves
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
@@ -32,7 +33,11 @@ def dosed(model):
     return regimen
 
 
-@pytest.mark.parametrize("cls", REGISTRY, ids=lambda c: c.__name__)
+SOLVED = [c for c in REGISTRY if not issubclass(c, AbstractCell)]
+"""Heart cells, whose compilation by XLA takes minutes, are solved in test_heart.py."""
+
+
+@pytest.mark.parametrize("cls", SOLVED, ids=lambda c: c.__name__)
 def test_model_keeps_its_laws_when_solved(cls):
     model = cls.typical()
     problem = pose(model, dosed(model), TIMES)

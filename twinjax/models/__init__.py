@@ -115,6 +115,9 @@ REGISTRY: tuple[type[AbstractModel], ...] = (
     CARTTumour,
     ZhuPancreaticCells,
     MyelomaImmunity,
+    OharaRudy,
+    CiPACell,
+    ToRORd,
 )
 
 __all__ = [

@@ -28,7 +28,7 @@ class AbstractCell(AbstractModel):
 
     time_unit: ClassVar[Unit] = Unit("ms")
     stiff: ClassVar[bool] = True
-    signed: ClassVar[tuple[str, ...]] = ("v", "qnet")
+    signed: ClassVar[tuple[str, ...]] = ("v", "qnet", "store.jsr")  # release is a state: nothing stops it at no calcium
     quiescent: ClassVar[bool] = False
 
     class Output(eqx.Module):
