@@ -214,7 +214,7 @@ def test_states_stay_nonnegative(name):
     least = 1e-30 if isinstance(model, AbstractCell) else 0.0  # there is no potential between ions and none
     if type(model).nonnegative:
         for n in set(state_names(model)) - signed:
-            assert get(rates(bind(y, {n: jnp.asarray(least)}), u), n) >= -1e4 * least, n
+            assert get(rates(bind(y, {n: jnp.asarray(least, float)}), u), n) >= -1e4 * least, n
 
 
 def corners(model):
