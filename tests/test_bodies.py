@@ -12,6 +12,7 @@ from twinjax.models.base import no_input, state_names
 from twinjax.models.body.body import acetaminophen_body
 from twinjax.models.body.dextromethorphan import dextromethorphan
 from twinjax.models.body.elimination import LinearElimination, SaturableElimination
+from twinjax.models.body.glimepiride import glimepiride
 from twinjax.models.body.organ import Flow, merge
 from twinjax.models.body.organs import ClearingTissue, Gut, PermeableTissue, Tissue
 from twinjax.naming import bind, leaves, resolve
@@ -130,6 +131,39 @@ def test_dextromethorphan_keeps_its_molecules():
         changes = [w * rates[resolve(n, rates)] for n, w in balance.weights().items()]
         assert float(sum(changes) - balance.gain) == pytest.approx(0.0, abs=1e-12 * max(abs(float(c)) for c in changes))
         assert (float(balance.gain) == 0.0) == (leak == 0.0)
+
+
+# ------------------------------------------------------------------------------------------------------------ glimepiride
+
+
+def test_glimepiride_healthy_and_not(shared_data):
+    """Drug and both metabolites over 48 h: healthy, CYP2C9 at 0.7 and 0.3, kidneys at 0.3, cirrhosis of 0.4; all in one run."""
+    cases = {
+        "": {}, "_LI__f_cyp2c90.7": {"f_cyp2c9": 0.7}, "_LI__f_cyp2c90.3": {"f_cyp2c9": 0.3},
+        "_KI__f_renal_function0.3": {"f_renal": 0.3}, "_f_cirrhosis0.4": {"cirrhosis": 0.4},
+    }  # fmt: skip
+    folder = shared_data / "physiology/koenig_pbpk/reference_runs"
+    tables = [pd.read_csv(folder / f"glimepiride_4mg{c}.csv") for c in cases]
+    people = jax.tree.map(lambda *x: jnp.stack(x), *(glimepiride(**changed) for changed in cases.values()))
+    times = tables[0].time.to_numpy() / 60.0
+    out = simulate(people, Regimen.dose(4.0 / 0.490616, into="stomach"), times, throw=True).output
+    for i, table in enumerate(tables):
+        for output, column in ((out.plasma, "gli"), (out.m1, "m1"), (out.m2, "m2")):
+            assert apart(output[i] * 1e-3, table[f"[Cve_{column}]"]) < 1e-6, (i, column)
+    # the listed areas (mM min, 48 h), to their five digits
+    for i, listed in ((0, 0.20776), (1, 0.27508), (2, 0.47175)):
+        assert float(np.trapezoid(out.plasma[i], times)) * 60e-3 == pytest.approx(listed, rel=5e-5)
+
+
+def test_glimepiride_keeps_its_molecules():
+    """Units close, and nothing is lost in a random state, cirrhosis included."""
+    model = glimepiride(cirrhosis=0.4)
+    check_units(model)
+    y = draws(model.initial(), 7)
+    rates = jax.tree.leaves(model.derivative(0.0, y, no_input(model)))
+    assert float(sum(rates)) == pytest.approx(0.0, abs=1e-12 * max(abs(float(r)) for r in rates))
+    with pytest.raises(ValueError, match="glimepiride's body has no 'cyp2c9'"):
+        glimepiride(cyp2c9=0.3)
 
 
 # ----------------------------------------------------------------------------------------------------------------- organs
