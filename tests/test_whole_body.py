@@ -215,6 +215,9 @@ def test_enzymes_settle_where_the_static_equations_say():
     assert abs(float(met.enzymes["CYP3A4"])) < 1e-15
     expected = 2.0 * settled * 100.0 * 1.0 / (4.0 * (1.0 + 0.8 / 0.5 + 0.3 / 2.0) + 1.0)
     np.testing.assert_allclose(met.lost["victim"], expected, rtol=1e-14)
+    solutes["b"] = Solute(0.1, 1.0, inhibits={"CYP3A4": 2.0}, noncompetitive={"CYP3A4": 0.6})
+    slower = enzymes.rates({"CYP3A4": settled}, unbound, solutes).lost["victim"]
+    np.testing.assert_allclose(slower, expected / (1.0 + 0.3 / 0.6), rtol=1e-14)
     np.testing.assert_allclose(met.gone["victim"], expected, rtol=1e-14)
 
 

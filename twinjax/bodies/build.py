@@ -109,7 +109,8 @@ def _whole(own: Anatomy, cardiac_output: Any) -> None:
 
 def _solute(drug: Substance, own: Anatomy) -> Solute:
     ratio = blood_to_plasma(drug.compound, own.haematocrit)
-    return Solute(drug.compound.fu, ratio, drug.kinetics, drug.inhibits, drug.inactivates, drug.induces)
+    acts = (drug.kinetics, drug.inhibits, drug.inactivates, drug.induces, drug.noncompetitive)
+    return Solute(drug.compound.fu, ratio, *acts)
 
 
 def _partition(

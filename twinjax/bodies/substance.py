@@ -22,8 +22,8 @@ class Substance(eqx.Module):
     """A drug and its behaviour in a body.
 
     **Parameters**: `compound`; `molar_mass` (g/mol); `halogens`, what they make the molecule smaller for membranes
-    (g/mol: 17 for each F, 22 Cl, 62 Br, 98 I); by enzyme or uptake transporter: `kinetics`, `inhibits` (Ki, umol/L),
-    `inactivates`, `induces`; `clint`, unbound intrinsic clearance of the whole liver by what is not named (L/h);
+    (g/mol: 17 for each F, 22 Cl, 62 Br, 98 I); by enzyme or uptake transporter: `kinetics`, `inhibits`
+    (competitive Ki, umol/L), `noncompetitive`, `inactivates`, `induces`; `clint`, unbound intrinsic clearance of the whole liver by what is not named (L/h);
     `filtered`, what of its glomerular filtrate reaches the urine; `secretion`, unbound renal clearance beside it (L/h).
     For doses by mouth: `intestinal`, specific permeability of the small intestine (cm/min), or `ka` (1/h);
     `basolateral`, permeability from enterocytes to blood (cm/min; predicted where not given); `dissolution` of a
@@ -38,6 +38,7 @@ class Substance(eqx.Module):
     inhibits: dict[str, MolarConcentration] = eqx.field(default_factory=dict)
     inactivates: dict[str, Inactivation] = eqx.field(default_factory=dict)
     induces: dict[str, Induction] = eqx.field(default_factory=dict)
+    noncompetitive: dict[str, MolarConcentration] = eqx.field(default_factory=dict)
     clint: Clearance = eqx.field(converter=_number, default=0.0)
     filtered: Fraction = eqx.field(converter=_number, default=1.0)
     secretion: Clearance = eqx.field(converter=_number, default=0.0)

@@ -1,7 +1,9 @@
 """Drugs with published parameters, ready for a body: one file a drug."""
 
+from twinjax.bodies.library.clarithromycin import clarithromycin
+from twinjax.bodies.library.fluconazole import fluconazole
 from twinjax.bodies.library.itraconazole import ITRACONAZOLE, itraconazole
 from twinjax.bodies.library.midazolam import midazolam
 from twinjax.bodies.library.rifampicin import rifampicin
 
-__all__ = ["ITRACONAZOLE", "itraconazole", "midazolam", "rifampicin"]
+__all__ = ["ITRACONAZOLE", "clarithromycin", "fluconazole", "itraconazole", "midazolam", "rifampicin"]

@@ -16,10 +16,10 @@ class Enzymes(eqx.Module):
 
     .. code-block:: text
 
-        rate     = amount E kcat C / (Km (1 + sum_p C_p / Ki_p) + C)                                 of each substrate
-        E'       = kdeg (1 + sum_p Emax C_p / (EC50 + C_p)) - (kdeg + sum_p kinact C_p / (KI + C_p)) E
+        rate = amount E / (1 + sum_p C_p / Kn_p) kcat C / (Km (1 + sum_p C_p / Ki_p) + C)              of each substrate
+        E'   = kdeg (1 + sum_p Emax C_p / (EC50 + C_p)) - (kdeg + sum_p kinact C_p / (KI + C_p)) E
 
-    E is activity over baseline, all concentrations unbound, p any number of perpetrators.
+    E is activity over baseline, all concentrations unbound, p any number of perpetrators, competitive (Ki) or not (Kn).
     **Parameters**: by enzyme, `amount` in the organ (umol), `kdeg` turnover (1/h) of those whose amount may change; an
     enzyme without it stays at its baseline.
     **Reference**: Rowland Yeo et al. 2010, Eur J Pharm Sci 43:160, doi:10.1016/j.ejps.2010.04.001.
@@ -40,7 +40,7 @@ class Enzymes(eqx.Module):
             for enzyme, kinetics in solute.kinetics.items():
                 if enzyme not in self.amount:
                     continue
-                present = self.amount[enzyme] * active.get(enzyme, 1.0)
+                present = self.amount[enzyme] * active.get(enzyme, 1.0) / self.idle(enzyme, unbound, solutes)
                 rate = present * kinetics.turnover(unbound[name], self.inhibition(enzyme, unbound, solutes))
                 lost[name] = lost[name] + rate
                 to, where = (gone, name) if kinetics.metabolite is None else (gained, kinetics.metabolite)
@@ -52,6 +52,12 @@ class Enzymes(eqx.Module):
     def inhibition(enzyme: str, unbound: dict[str, Any], solutes: dict[str, Solute]) -> Any:
         """The factor on Km; exactly 1 where nothing inhibits."""
         return 1.0 + sum(unbound[n] / s.inhibits[enzyme] for n, s in solutes.items() if enzyme in s.inhibits)
+
+    @staticmethod
+    def idle(enzyme: str, unbound: dict[str, Any], solutes: dict[str, Solute]) -> Any:
+        """The factor by which noncompetitive inhibitors divide activity."""
+        acting = [unbound[n] / s.noncompetitive[enzyme] for n, s in solutes.items() if enzyme in s.noncompetitive]
+        return 1.0 + sum(acting)
 
     def _change(self, enzyme: str, active: Any, unbound: dict[str, Any], solutes: dict[str, Solute]) -> Any:
         made, loss = 1.0, self.kdeg[enzyme]

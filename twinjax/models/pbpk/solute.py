@@ -75,8 +75,8 @@ class Solute(eqx.Module):
     """A drug in blood.
 
     **Parameters**: `fu`, unbound fraction in plasma; `blood_to_plasma`, ratio of concentrations; by enzyme (or uptake
-    transporter): `kinetics` as a substrate, `inhibits` the competitive constant (unbound, umol/L), `inactivates`,
-    `induces`.
+    transporter): `kinetics` as a substrate, `inhibits` the competitive and `noncompetitive` the other constant (unbound,
+    umol/L), `inactivates`, `induces`.
     **Assumptions**: unbound drug acts; perpetrators act independently of each other, and on all substrates alike.
     """
 
@@ -86,6 +86,7 @@ class Solute(eqx.Module):
     inhibits: dict[str, MolarConcentration] = eqx.field(default_factory=dict)
     inactivates: dict[str, Inactivation] = eqx.field(default_factory=dict)
     induces: dict[str, Induction] = eqx.field(default_factory=dict)
+    noncompetitive: dict[str, MolarConcentration] = eqx.field(default_factory=dict)
 
     @property
     def unbound(self) -> Any:
