@@ -22,7 +22,8 @@ MAY_KNOW = {
     "solve": SOLVE,
     "genetics": BASE | {"models", "genetics"},
     "physiology": BASE | {"physiology"},
-    "bodies": BASE | {"models", "physiology", "drugs", "bodies"},
+    "context": set(),
+    "bodies": BASE | {"models", "physiology", "drugs", "context", "bodies"},
     "population": NOUNS | {"population"},
     "estimation": ESTIMATION,
     "assimilation": ESTIMATION | {"assimilation"},
@@ -35,7 +36,7 @@ MAY_KNOW = {
     "io": NOUNS | {"drugs", "population", "solve.problem", "electrophysiology.drugs", "assays.counts", "io"},
     "datasets": NOUNS | {"population", "solve.problem", "io", "datasets"},
     "progress": ESTIMATION,
-    "electrophysiology": ESTIMATION | {"electrophysiology"},
+    "electrophysiology": ESTIMATION | {"context", "electrophysiology"},
     "stream": ESTIMATION | {"assimilation", "io", "stream"},
     "cohorts": NOUNS | {"solve", "population", "cohorts", "runs"},
 }

@@ -29,7 +29,7 @@ from twinjax.models.pbpk import (
     WholeBody,
 )
 from twinjax.naming import bind, get, leaves, names
-from twinjax.physiology import anatomy
+from twinjax.physiology import anatomy, maturity
 from twinjax.solve.flat import field, ravel
 from twinjax.solve.simulate import choose, pose
 
@@ -60,7 +60,7 @@ def interacting():
 BODIES = {
     "linear": WholeBody.typical,
     "interacting": interacting,
-    "built": lambda: body(person(6.0, "female"), {"midazolam": midazolam(), "rifampicin": rifampicin()}),
+    "built": lambda: body(person(31.0, "female"), {"midazolam": midazolam(), "rifampicin": rifampicin()}),
     "chain": lambda: body(person(40.0), itraconazole("capsule fed")),
 }
 every_body = pytest.mark.parametrize("name", BODIES)
@@ -245,7 +245,7 @@ def test_the_interacting_body_against_scipy(made):
 
 
 def test_a_built_body_has_the_persons_organs_and_flows(made):
-    who = person(6.0, "female")
+    who = person(31.0, "female")
     own, model = anatomy(who), made["built"]
     np.testing.assert_allclose(model.cardiac_output, own.cardiac_output, rtol=1e-12)
     np.testing.assert_allclose(get(model, "tissues.muscle.volume"), own.volumes["muscle"], rtol=1e-12)
@@ -269,10 +269,20 @@ def test_people_are_bodies_of_their_own():
 
 def test_failing_kidneys_filter_in_proportion():
     drug = Substance(Compound(log_p=-1.0, fu=0.9), 300.0, ka=1.0)
-    well, ill = (body(person(40.0, kidney=k), {"drug": drug}) for k in (1.0, 0.225))
+    well = body(person(40.0), {"drug": drug})
+    with pytest.warns(UserWarning, match=r"outside the context of use: kidney function of 0\.225"):
+        ill = body(person(40.0, kidney=0.225), {"drug": drug})
     y, u = at_random(well)
     rates = [float(get(m.derivative(0.0, y, u), "urine.drug") - get(u, "urine.drug")) for m in (well, ill)]
     np.testing.assert_allclose(rates[1], 0.225 * rates[0], rtol=1e-12)
+
+
+def test_children_have_immature_enzymes_and_a_warning():
+    with pytest.warns(UserWarning, match="age years of 1: compared with data at 18 to 65 only"):
+        child = body(person(1.0), {"midazolam": midazolam()})
+    adult = body(person(30.0), {"midazolam": midazolam()})
+    per_mass = [get(b, "liver.enzymes.amount.CYP3A4") / get(b, "liver.volume") for b in (child, adult)]
+    np.testing.assert_allclose(per_mass[0] / per_mass[1], maturity("CYP3A4", person(1.0)), rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from twinjax.bodies.abundance import MEASURED, Abundance
 from twinjax.bodies.build import body
+from twinjax.bodies.context import WHOLE_BODY
 from twinjax.bodies.substance import Substance
 
-__all__ = ["MEASURED", "Abundance", "Substance", "body"]
+__all__ = ["MEASURED", "WHOLE_BODY", "Abundance", "Substance", "body"]

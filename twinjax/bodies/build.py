@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from twinjax.bodies.abundance import ENTEROCYTES, LIVER_CELLS, LIVER_REST, MEASURED, Abundance
+from twinjax.bodies.context import WHOLE_BODY
 from twinjax.bodies.substance import Substance, blood_to_plasma
 from twinjax.drugs.partition import AbstractPartition, RodgersRowland, partition
 from twinjax.models.pbpk import (
@@ -56,12 +57,14 @@ def body(
     **Parameters**: `who`, a person or drawn people (whose body has a patient axis); `drugs` by name, metabolites too;
     `method` of partition, `RodgersRowland` by default; `abundance` of enzymes, in children times their maturity;
     `organs`, an anatomy of one's own; `cardiac_output` (L/h), to check that its flows add up to it.
+    **Warns** outside `WHOLE_BODY`, the context of use: of an age or renal function not compared with data.
     **Raises** `ValueError` for flows that do not add up, masses that are not positive, a drug that lacks what a dose by
     mouth or its partition needs, an enzyme whose abundance is not known.
     """
     if not drugs:
         raise ValueError("give at least one drug, by name")
     method = RodgersRowland() if method is None else method
+    _in_context(who.who if isinstance(who, People) else who)
     own = organs if organs is not None else who.body if isinstance(who, People) else anatomy(who)
     someone = who.who if isinstance(who, People) else who
     gfr = who.gfr if isinstance(who, People) else filtration(who)
@@ -89,6 +92,12 @@ def body(
         venous_volume=own.blood * (1.0 - own.arterial) - extra,
         solutes=solutes,
     )
+
+
+def _in_context(someone: Person) -> None:
+    """Warn where nothing was compared with data."""
+    if not isinstance(someone.age, Tracer) and not isinstance(someone.kidney, Tracer):
+        WHOLE_BODY.warn(age_years=someone.age, kidney_function=someone.kidney)
 
 
 def _whole(own: Anatomy, cardiac_output: Any) -> None:

@@ -23,7 +23,8 @@ class Substance(eqx.Module):
 
     **Parameters**: `compound`; `molar_mass` (g/mol); `halogens`, what they make the molecule smaller for membranes
     (g/mol: 17 for each F, 22 Cl, 62 Br, 98 I); by enzyme or uptake transporter: `kinetics`, `inhibits`
-    (competitive Ki, umol/L), `noncompetitive`, `inactivates`, `induces`; `clint`, unbound intrinsic clearance of the whole liver by what is not named (L/h);
+    (competitive Ki, umol/L), `noncompetitive`, `inactivates`, `induces`; `clint`, unbound intrinsic clearance of the
+    whole liver by what is not named (L/h);
     `filtered`, what of its glomerular filtrate reaches the urine; `secretion`, unbound renal clearance beside it (L/h).
     For doses by mouth: `intestinal`, specific permeability of the small intestine (cm/min), or `ka` (1/h);
     `basolateral`, permeability from enterocytes to blood (cm/min; predicted where not given); `dissolution` of a

@@ -75,8 +75,8 @@ class Solute(eqx.Module):
     """A drug in blood.
 
     **Parameters**: `fu`, unbound fraction in plasma; `blood_to_plasma`, ratio of concentrations; by enzyme (or uptake
-    transporter): `kinetics` as a substrate, `inhibits` the competitive and `noncompetitive` the other constant (unbound,
-    umol/L), `inactivates`, `induces`.
+    transporter): `kinetics` as a substrate, `inhibits` the competitive and `noncompetitive` the other constant
+    (unbound, umol/L), `inactivates`, `induces`.
     **Assumptions**: unbound drug acts; perpetrators act independently of each other, and on all substrates alike.
     """
 
