@@ -1,14 +1,14 @@
 """How well does the whole body predict drug interactions? Ratios of midazolam's AUC and Cmax, beside what was observed.
 
 Every row of the table of observed interactions (`DDI_observed_OSP.csv`) is run or listed with the reason why not: the body of a
-man of 30 years, midazolam alone and with its perpetrator at the doses and times of the row, the same drug parameters for every
-study, nothing fitted. PK-Sim's own predictions stand beside them where they are published.
+man of 30 years and 73 kg (of the study's own size where its design says so), midazolam alone and with its perpetrator at the
+doses and times of the row. The same drug parameters serve every study, and nothing is fitted. PK-Sim's own predictions stand
+beside ours where they are published.
 
-Run as ``python benchmarks/interactions.py DATA OUT.csv [--table OTHER.csv] [--profiles]``, where DATA is the folder of the open interaction
-data (`osp_ddi`). A row of one's own needs the columns ID, Study ID, Victim, Perpetrator, Route Victim, Route Perpetrator, Dose,
-Dose Unit, Times of Administration, t_treatment_0, t_treatment_end; with a column Victim Dose (mg) it needs no design file.
-`--profiles` also compares midazolam
-alone with its observed profiles. Prints one JSON line.
+Run as ``python benchmarks/interactions.py DATA OUT.csv [--table OTHER.csv] [--profiles]``, where DATA is the folder of the open
+interaction data (`osp_ddi`). A row of one's own needs the columns ID, Study ID, Victim, Perpetrator, Route Victim, Route
+Perpetrator, Dose, Dose Unit, Times of Administration, t_treatment_0, t_treatment_end; with a column Victim Dose (mg) it needs no
+design file. `--profiles` also compares midazolam alone with its observed profiles. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ from twinjax.models.pbpk import WholeBody
 from twinjax.physiology import person
 
 WEIGHT = 73.0
+SUBJECTS = {"Yu 2004": (23.3, 172.9, 66.9)}
+"""Age, height and weight of studies that the designs say differ: Koreans (Midazolam-Model, individuals)."""
 ASKED = ("Itraconazole", "Rifampicin")
 """Perpetrators whose parameters came with the table; others are reported apart."""
 LONGEST = 168.0
@@ -89,7 +91,7 @@ def perpetrators(row: dict[str, str]) -> tuple[str, dict[str, Any], str]:
     if name == "Itraconazole":
         text = f"{row.get('Administered form', '')} {row.get('Formulation type', '')}".lower()
         form = "solution fasted" if "solution" in text else "capsule fasted"
-        into = "stomach.itraconazole" if "solution" in form else "solid.itraconazole"
+        into = "stomach.itraconazole" if "solution" in form else "tablet.itraconazole"
         return f"{name}, {form}", itraconazole(form), into
     if name in ("Clarithromycin", "Fluconazole"):
         drug = clarithromycin() if name == "Clarithromycin" else fluconazole()
@@ -126,6 +128,7 @@ class Study:
         self.dose = float(own) if own else doses[row["ID"]]
         self.factor = float(row.get("R Dose correction factor") or 1.0)
         self.route = row["Route Victim"]
+        self.subject = SUBJECTS.get(row["Study ID"], (30.0, 176.0, WEIGHT))
 
 
 def regimen(study: Study, doses: int, with_perpetrator: bool, at: float) -> tj.Regimen:
@@ -184,9 +187,10 @@ def run(data: Path, table: Path, out: Path) -> dict[str, Any]:
             studies[row["ID"]] = Study(row, doses)
         except Left as why:
             reasons[row["ID"]] = str(why)
-    who, ratios = person(30.0, "male"), {}
-    for name in sorted({s.body for s in studies.values()}):
-        group = {i: s for i, s in studies.items() if s.body == name}
+    ratios: dict[str, tuple[float, float]] = {}
+    for name, subject in sorted({(s.body, s.subject) for s in studies.values()}):
+        group = {i: s for i, s in studies.items() if (s.body, s.subject) == (name, subject)}
+        who = person(subject[0], "male", height=subject[1], weight=subject[2])
         model = body(who, {"midazolam": midazolam(), **next(iter(group.values())).drugs})
         ratios.update(zip(group, predicted(list(group.values()), model), strict=True))
     with out.open("w", newline="") as file:

@@ -71,4 +71,4 @@ def test_three_studies_of_rifampicin(shared_data):
     fold = np.exp(np.abs(np.log(found / observed)))
     assert np.all(fold <= np.asarray(guest_limit(observed)))
     # what this version predicts, to the two digits in which solvers and machines agree
-    np.testing.assert_allclose(found, [0.0500, 0.1502, 0.423], rtol=0.02)
+    np.testing.assert_allclose(found, [0.0518, 0.1373, 0.425], rtol=0.02)

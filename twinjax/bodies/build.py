@@ -10,9 +10,10 @@ import numpy as np
 from jax.core import Tracer
 
 from twinjax.bodies.abundance import ENTEROCYTES, LIVER_CELLS, LIVER_REST, MEASURED, Abundance
+from twinjax.bodies.composition import HUMAN_TISSUES
 from twinjax.bodies.context import WHOLE_BODY
 from twinjax.bodies.substance import Substance, blood_to_plasma
-from twinjax.drugs.partition import AbstractPartition, RodgersRowland, partition
+from twinjax.drugs.partition import AbstractPartition, partition
 from twinjax.models.pbpk import (
     Enzymes,
     Intestine,
@@ -55,15 +56,15 @@ def body(
     linear, and is solved exactly.
 
     **Parameters**: `who`, a person or drawn people (whose body has a patient axis); `drugs` by name, metabolites too;
-    `method` of partition, `RodgersRowland` by default; `abundance` of enzymes, in children times their maturity;
-    `organs`, an anatomy of one's own; `cardiac_output` (L/h), to check that its flows add up to it.
+    `method` of partition, by default `RodgersRowland` with human tissues; `abundance` of enzymes, in children times
+    their maturity; `organs`, an anatomy of one's own; `cardiac_output` (L/h), to check that its flows add up to it.
     **Warns** outside `WHOLE_BODY`, the context of use: of an age or renal function not compared with data.
     **Raises** `ValueError` for flows that do not add up, masses that are not positive, a drug that lacks what a dose by
     mouth or its partition needs, an enzyme whose abundance is not known.
     """
     if not drugs:
         raise ValueError("give at least one drug, by name")
-    method = RodgersRowland() if method is None else method
+    method = HUMAN_TISSUES if method is None else method
     _in_context(who.who if isinstance(who, People) else who)
     own = organs if organs is not None else who.body if isinstance(who, People) else anatomy(who)
     someone = who.who if isinstance(who, People) else who
@@ -210,6 +211,7 @@ def _intestine(
         cells=cells,
         villous=facts.villous,
         emptying=facts.emptying,
+        passing=facts.passing,
         transit=facts.transit,
         kp=kp["small_intestine"],
         kpu=_unbound(kp["small_intestine"], drugs, own),

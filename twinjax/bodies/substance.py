@@ -7,9 +7,9 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 
+from twinjax.bodies.composition import ERYTHROCYTES
 from twinjax.drugs.compound import Compound, check_fraction, known
 from twinjax.drugs.ionisation import ionised_to_neutral
-from twinjax.drugs.partition.rodgers_rowland import RAT_ERYTHROCYTES
 from twinjax.models.pbpk.solute import AbstractKinetics, Inactivation, Induction
 from twinjax.units import Clearance, Fraction, MolarConcentration, Number, Rate, Scalar
 
@@ -102,7 +102,7 @@ def blood_to_plasma(compound: Compound, haematocrit: Scalar) -> Any:
     """
     if compound.blood_to_plasma is not None:
         return compound.blood_to_plasma
-    cells, p = RAT_ERYTHROCYTES, 10.0**compound.log_p
+    cells, p = ERYTHROCYTES, 10.0**compound.log_p
     inside = ionised_to_neutral(compound.acids, compound.bases, 7.22)
     plasma = ionised_to_neutral(compound.acids, compound.bases, 7.4)
     lipid = p * cells.neutral_lipid + (0.3 * p + 0.7) * cells.phospholipid

@@ -23,7 +23,7 @@ def itraconazole(formulation: str = "solution fasted") -> dict[str, Substance]:
     """Itraconazole with its metabolites, by name, to be joined with other drugs of a body.
 
     **Parameters**: `formulation`, of `FORMULATIONS`: it sets solubility and dissolution of itraconazole. A solution is
-    given into ``stomach``, a capsule into ``solid``.
+    given into ``stomach``, a capsule into ``tablet``.
     **Assumptions**: dissolution is first order with the half-life that the published Weibull function gives; each
     compound also inhibits its own elimination, as the others do.
     **Raises** `ValueError` for a formulation that is not there.

@@ -30,7 +30,7 @@ class WholeBody(AbstractModel):
                           arterial -> portal organs -> liver ----> venous
                           arterial ------------------> liver
 
-    Doses into ``venous.drug`` (intravenous), ``stomach.drug`` (a solution) or ``solid.drug`` (a tablet).
+    Doses into ``venous.drug`` (intravenous), ``stomach.drug`` (a solution) or ``tablet.drug``.
     **Parameters**: organs by name; `perfusion`, arterial flow by organ and of ``liver`` (L/h), which together are the
     cardiac output; `arterial_volume`, `venous_volume` of blood (L); `solutes`, drugs by name.
     **Assumptions**: organs are well-stirred; drug is in blood at equilibrium between plasma and cells.
@@ -178,8 +178,8 @@ class WholeBody(AbstractModel):
             },
             portal={
                 "gut": Intestine(
-                    1.0, 0.076, 0.45, 4.0, 0.48, of(0.8, 0.5), of(1.0, 1.0), of(3.4, 1.0), of(3.0, 0.5), of(2.0, 2.0),
-                    {}, Enzymes({"cyp3a4": 0.024}),
+                    1.0, 0.076, 0.45, 4.0, 1.0, 0.48, of(0.8, 0.5), of(1.0, 1.0), of(3.4, 1.0), of(3.0, 0.5),
+                    of(2.0, 2.0), {}, Enzymes({"cyp3a4": 0.024}),
                 ),
             },
             liver=Liver(1.7, of(1.2, 0.8), of(0.0, 2.0), enzymes),

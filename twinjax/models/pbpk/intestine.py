@@ -12,10 +12,11 @@ from twinjax.units import Clearance, Fraction, MolarAmount, Number, Rate, Volume
 
 
 class Digesting(eqx.Module):
-    """Drugs undissolved, in the stomach, in the lumen of the small intestine, in enterocytes and in the wall; those
+    """Drugs undissolved in stomach and small intestine, dissolved in both, in enterocytes and in the wall; those
     that left with faeces or were turned into what is not followed; enzymes.
     """
 
+    tablet: dict[str, MolarAmount]
     solid: dict[str, MolarAmount]
     stomach: dict[str, MolarAmount]
     lumen: dict[str, MolarAmount]
@@ -31,8 +32,9 @@ class Intestine(AbstractOrgan):
 
     .. code-block:: text
 
-        stomach'     = -emptying stomach                                              doses of a solution
-        solid'       = -(dissolution + transit) solid                                 doses of a tablet
+        tablet'      = -(dissolution + passing) tablet                                doses of a tablet
+        solid'       = passing tablet - (dissolution + transit) solid
+        stomach'     = dissolution tablet - emptying stomach                          doses of a solution
         lumen'       = emptying stomach + dissolution solid - ka lumen - transit lumen
         enterocytes' = ka lumen - G (Cu enterocytes - Cu blood) - metabolism
         faeces'      = transit (solid + lumen)
@@ -40,7 +42,8 @@ class Intestine(AbstractOrgan):
     Where solubility limits a drug it is absorbed at ka min(lumen, soluble). G = villous Q PS / (villous Q + PS) is
     Yang's Qgut: what the villi's blood carries away.
     **Parameters**: `volume` of the wall (L); `cells`, volume of enterocytes (L); `villous`, fraction of flow through
-    villi; `emptying` of the stomach, `transit` of the small intestine (1/h); by drug, `kp` wall to blood, `kpu`
+    villi; `emptying` of the stomach, `passing` of what is solid there,
+    `transit` of the small intestine (1/h); by drug, `kp` wall to blood, `kpu`
     concentration in enterocytes over unbound in them, `permeability` from enterocytes to blood (L/h), `ka` and
     `dissolution` (1/h); `soluble`, the most that the lumen's fluid holds (umol), of drugs that it limits; `enzymes`.
     **Assumptions**: the lumen is one tank and enterocytes are another; a tablet's pieces travel as its solution does.
@@ -51,6 +54,7 @@ class Intestine(AbstractOrgan):
     cells: Volume
     villous: Fraction
     emptying: Rate
+    passing: Rate
     transit: Rate
     kp: dict[str, Number]
     kpu: dict[str, Number]
@@ -63,7 +67,7 @@ class Intestine(AbstractOrgan):
     def initial(self):
         """Empty, enzymes at baseline."""
         none = nothing(self.kp)
-        return Digesting(none, none, none, none, none, none, none, self.enzymes.initial())
+        return Digesting(none, none, none, none, none, none, none, none, self.enzymes.initial())
 
     def exchange(self, y, inflow):
         """What is absorbed joins the blood that leaves."""
@@ -82,8 +86,9 @@ class Intestine(AbstractOrgan):
         emptied = {n: self.emptying * a for n, a in y.stomach.items()}
         passed = {n: self.transit * (a + y.solid[n]) for n, a in y.lumen.items()}
         change = Digesting(
-            solid={n: -d - self.transit * y.solid[n] for n, d in dissolved.items()},
-            stomach={n: -e for n, e in emptied.items()},
+            tablet={n: -(self.dissolution[n] + self.passing) * a for n, a in y.tablet.items()},
+            solid={n: self.passing * a - dissolved[n] - self.transit * y.solid[n] for n, a in y.tablet.items()},
+            stomach={n: self.dissolution[n] * y.tablet[n] - e for n, e in emptied.items()},
             lumen={n: emptied[n] + dissolved[n] - absorbed[n] - self.transit * a for n, a in y.lumen.items()},
             enterocytes={n: absorbed[n] - handed[n] + met.gained[n] - met.lost[n] for n in y.lumen},
             amount={n: entered[n] - left[n] for n in y.amount},
