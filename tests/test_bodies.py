@@ -269,6 +269,17 @@ def test_a_body_that_cannot_be_is_refused(change, message):
         Body(**{**parts, **change})
 
 
+def test_a_body_keeps_the_laws_of_models():
+    """Units close, drug is conserved, doses reach every state."""
+    model = acetaminophen_body()
+    check_units(model)
+    y, silent = draws(model.initial(), 8), no_input(model)
+    rates = jax.tree.leaves(model.derivative(0.0, y, silent))
+    assert float(sum(rates)) == pytest.approx(0.0, abs=1e-12 * max(abs(float(r)) for r in rates))
+    given = jax.tree.leaves(model.derivative(0.0, y, jax.tree.map(lambda x: x + 1.0, silent)))
+    np.testing.assert_allclose(np.subtract(given, rates), 1.0, rtol=1e-9)
+
+
 def test_states_of_a_body_are_named_by_organ():
     assert {"portal.gut.solid", "portal.gut.lumen", "venous", "liver.removed", "tissues.kidney.removed"} <= set(
         state_names(acetaminophen_body())

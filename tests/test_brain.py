@@ -164,7 +164,7 @@ def test_the_command_writes_every_drug_and_takes_ones_own(tmp_path):
     assert result.exit_code == 0, result.output
     table = pd.read_csv(out)
     assert json.loads(result.output)["rows"] == len(table) == 5
-    assert list(table.columns) == ["drug", "source", "ps_bbb", "site", "cmax", "tmax", "auc", "kp_uu"]
+    assert list(table.columns) == ["drug", "source", "ps_bbb", "site", "cmax", "tmax", "auc", "kp_uu", "outside"]
     assert table.auc[0] == pytest.approx(10.0 / 70.0 * (1 - np.exp(-70.0 / 230.0 * 6.0)), rel=1e-3)  # trapezoids
 
 

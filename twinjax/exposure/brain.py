@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from twinjax.exposure.contexts import BRAIN
 from twinjax.exposure.metrics import area
 from twinjax.io.brain import BrainDrug
 from twinjax.solve.simulate import simulate
@@ -24,7 +25,8 @@ def brain_metrics(drugs: Mapping[str, BrainDrug], step: float = STEP) -> pd.Data
 
     Columns: drug, source, ps_bbb (L/h), site, cmax (mg/L), tmax (h), auc (mg h/L, by trapezoids from the dose to the
     end), and kp_uu: the area of unbound drug at the site over that in plasma (at plasma itself 1; for fluids whose
-    fraction unbound is known).
+    fraction unbound is known); outside, what lies beyond the range in which the
+    brain was compared with data (`contexts.BRAIN`).
     """
     rows = [row for drug in drugs.values() for source in drug.ps_bbb for row in _rows(drug, source, step)]
     return pd.DataFrame(rows)
@@ -37,6 +39,7 @@ def _rows(drug: BrainDrug, source: str, step: float) -> list[dict[str, Any]]:
     unbound = {"plasma": drug.binding["fu"], "ecf": drug.binding.get("unbound_ecf", 1.0),
                "icf": drug.binding["unbound_icf"], "cranial_csf": drug.binding.get("unbound_csf", 1.0),
                "spinal_csf": drug.binding.get("unbound_csf", 1.0)}  # fmt: skip
+    outside = "; ".join(BRAIN.outside(ps_bbb=drug.ps_bbb[source], hours=drug.hours))
     found, plasma = [], None
     for site, name in _SITES.items():
         part, field = name.split(".")
@@ -46,6 +49,6 @@ def _rows(drug: BrainDrug, source: str, step: float) -> list[dict[str, Any]]:
         peak = int(curve.argmax())
         found.append(
             {"drug": drug.name, "source": source, "ps_bbb": drug.ps_bbb[source], "site": site, "cmax": curve[peak],
-             "tmax": time[peak], "auc": auc, "kp_uu": unbound[site] * auc / plasma}
+             "tmax": time[peak], "auc": auc, "kp_uu": unbound[site] * auc / plasma, "outside": outside}
         )  # fmt: skip
     return found

@@ -99,7 +99,6 @@ REGISTRY: tuple[type[AbstractModel], ...] = (
     PermeabilityLimitedBrain,
     AcetaminophenToxicity,
     GutLiverChip,
-    Body,
     WarfarinINR,
     HERGClamp,
     ExponentialGrowth,

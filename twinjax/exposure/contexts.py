@@ -1,0 +1,102 @@
+"""What organ and drug models may be asked, and why to believe them: contexts of use, as ASME V&V 40 has them."""
+
+from __future__ import annotations
+
+from twinjax.electrophysiology.context import ContextOfUse
+
+BRAIN = ContextOfUse(
+    question=(
+        "How much of a small molecule, given once, reaches the extracellular and the spinal fluid of an adult's brain?"
+    ),
+    use=(
+        "Exposure (Cmax, AUC, Kp,uu) in five spaces of `PermeabilityLimitedBrain`, driven by plasma, from "
+        "binding and the permeability-surface product of the blood-brain barrier."
+    ),
+    risk=(
+        "A wrong answer misguides the choice of a dose or a candidate before trials; one of several lines of evidence."
+    ),
+    verification=(
+        "Every exposure metric of paracetamol, ibuprofen and mannitol that another program lists, within "
+        "2e-5; mass balance; Kp,uu in closed form, with active transport."
+    ),
+    validation=(
+        "Spinal fluid of patients: geometric mean fold error 1.21 (paracetamol, 33 samples of three "
+        "studies), 1.12 (ibuprofen, 3) and 1.47 (mannitol, 6), each with a permeability that was "
+        "optimised on those data; 1.23 with paracetamol's in vitro permeability, 6.6 with that of an "
+        "artificial membrane."
+    ),
+    applicability=(
+        "Adults with whole barriers; lumbar fluid stands for the spine; no drug compared had active transport."
+    ),
+    ranges={"ps_bbb": (0.0238, 1242.0), "hours": (0.0, 25.0)},
+)
+"""`ps_bbb` in L/h: that of the drugs compared with cerebrospinal fluid; `hours` after a dose."""
+
+ACETAMINOPHEN_CELL = ContextOfUse(
+    question=(
+        "From which dose on does acetaminophen use up the glutathione of liver cells, and how many "
+        "proteins does it bind?"
+    ),
+    use="`AcetaminophenToxicity`: order of events and the critical dose, not a patient's outcome.",
+    risk=("Not for the care of a poisoned patient: no kinetics of absorption, no cell death, no acetylcysteine."),
+    verification="Five states at seven doses beside libRoadRunner, within 5e-6 of each peak.",
+    validation="None with clinical data here; the publication compares its critical dose with the literature's.",
+    applicability="Cells that get the dose at once.",
+    ranges={"dose": (33.0, 2112.0)},
+)
+"""`dose` in umol for 1e9 cells: the trajectories compared."""
+
+DEXTROMETHORPHAN = ContextOfUse(
+    question="How do exposure and the urinary metabolic ratio of dextromethorphan go with CYP2D6 activity?",
+    use="Phenotype from genotype, by `dextromethorphan(activity=...)`.",
+    risk=("A wrong phenotype misguides the dose of a CYP2D6 substrate; genotype and measured ratio stand beside it."),
+    verification=(
+        "Cmax, Tmax, AUC and urinary ratio at seven activity scores beside libRoadRunner, within 5e-6; "
+        "molecules conserved with `leak=0`."
+    ),
+    validation=(
+        "The publication's; none here. The archived file, which `leak=1` follows, loses drug in the "
+        "forearm: with the balance kept AUC is 4 to 8 % higher and the urinary ratio a third lower, so "
+        "its parameters were found with the leak."
+    ),
+    applicability="Adults, one oral dose, no inhibitor.",
+    ranges={"activity": (0.0, 3.0), "dose": (30.0, 30.0)},
+)
+"""`activity` score; `dose` in mg."""
+
+GLIMEPIRIDE = ContextOfUse(
+    question="How does glimepiride's exposure change with CYP2C9 activity, kidney function and cirrhosis?",
+    use="Ratios of exposure by `glimepiride(f_cyp2c9=..., f_renal=..., cirrhosis=...)`.",
+    risk="Hypoglycaemia from a dose too high; labelled recommendations and glucose stand beside it.",
+    verification=(
+        "Drug and two metabolites in five conditions beside libRoadRunner, within 1e-6 of each peak; "
+        "molecules conserved."
+    ),
+    validation=(
+        "Serum of six groups of healthy people: fold error 1.44 (`benchmarks/glimepiride.py`); renal and hepatic "
+        "impairment were not compared with data here."
+    ),
+    applicability="Adults, one dose.",
+    ranges={"dose": (1.0, 8.0), "f_cyp2c9": (0.3, 1.0), "f_renal": (0.3, 1.0), "cirrhosis": (0.0, 0.4)},
+)
+"""`dose` in mg; shares of normal function."""
+
+WARFARIN = ContextOfUse(
+    question="Which maintenance dose of warfarin brings an adult of this genotype and age to the target INR?",
+    use="A first estimate by `warfarin_dose(warfarin(cyp2c9, vkorc1, age))`, before INRs are known.",
+    risk="Bleeding or thrombosis; INRs correct the dose within days.",
+    verification="The closed form beside a simulation of a hundred days, within 1 % of the INR.",
+    validation="All 36 visible cells of the published dose table, within 5 %.",
+    applicability="CYP2C9 *1 to *3 and VKORC1 -1639; no interacting drug; Swedish patients.",
+    ranges={"age": (50.0, 90.0), "inr": (2.5, 2.5)},
+)
+"""`age` in years; target `inr`."""
+
+CONTEXTS = {
+    "brain": BRAIN,
+    "acetaminophen": ACETAMINOPHEN_CELL,
+    "dextromethorphan": DEXTROMETHORPHAN,
+    "glimepiride": GLIMEPIRIDE,
+    "warfarin": WARFARIN,
+}
+"""By model; ``print(CONTEXTS["brain"])`` shows one, ``.warn(ps_bbb=...)`` warns outside its ranges."""
