@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -26,8 +27,8 @@ class News:
     where it comes from, for the audit trail.
     """
 
-    measurements: Measurements = dataclasses.field(default_factory=Measurements.none)
-    doses: Regimen = dataclasses.field(default_factory=Regimen.none)
+    measurements: Measurements = dataclasses.field(default_factory=lambda: _no_measurements())
+    doses: Regimen = dataclasses.field(default_factory=lambda: _no_doses())
     covariates: Mapping[str, float] = dataclasses.field(default_factory=dict)
     at: float | None = None
     source: str = ""
@@ -51,8 +52,8 @@ class History:
 
     id: str
     start: float = 0.0
-    doses: Regimen = dataclasses.field(default_factory=Regimen.none)
-    measurements: Measurements = dataclasses.field(default_factory=Measurements.none)
+    doses: Regimen = dataclasses.field(default_factory=lambda: _no_doses())
+    measurements: Measurements = dataclasses.field(default_factory=lambda: _no_measurements())
     covariates: Mapping[str, Changes] = dataclasses.field(default_factory=dict)
 
     @property
@@ -77,7 +78,7 @@ class History:
         if not np.all(np.isfinite(m.time)):
             raise ValueError(f"patient {self.id}: a measurement's time is not finite; leave it out until it is known")
         kept = np.flatnonzero(np.isfinite(m.value))
-        both = _stacked(self.measurements, _chosen(m, kept))
+        both = _stacked(self.measurements, m if len(kept) == len(m) else _chosen(m, kept))
         fresh = np.arange(len(both)) >= len(self.measurements)
         by = np.lexsort((np.arange(len(both)), both.order >= 0, both.time))
         doses = self.doses if not len(news.doses) else sorted_doses(self.doses + written_out(news.doses))
@@ -160,6 +161,16 @@ class History:
         return digest(self.to_dict())
 
 
+@functools.cache
+def _no_doses() -> Regimen:
+    return Regimen.none()
+
+
+@functools.cache
+def _no_measurements() -> Measurements:
+    return Measurements.none()
+
+
 def digest(plain: Any) -> str:
     """SHA-256 of plain data."""
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
@@ -168,10 +179,11 @@ def digest(plain: Any) -> str:
 def news_dict(news: News) -> dict[str, Any]:
     """News in plain numbers; the measurements that are missing too, as null."""
     m = news.measurements
-    kept = _chosen(m, np.flatnonzero(np.isfinite(m.value)))
+    there = np.isfinite(m.value)
+    kept = m if there.all() else _chosen(m, np.flatnonzero(there))
     known = History("", doses=written_out(news.doses), measurements=kept)
     plain = {n: v for n, v in known.to_dict().items() if n in ("doses", "measurements")}
-    missing = [{"time": _plain(t), "output": m.output[i]} for i, t in enumerate(m.time) if not np.isfinite(m.value[i])]
+    missing = [{"time": _plain(m.time[i]), "output": m.output[i]} for i in np.flatnonzero(~there)]
     own = {"covariates": dict(news.covariates), "at": news.at, "source": news.source}
     return {**plain, "missing": missing, **own}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -178,11 +179,16 @@ def noted(twin: Twin, what: str, said: Mapping[str, Any], before: Twin, when: da
     known = twin.trail[-1]["population"] if twin.trail else said.get("population") or fingerprint(twin.population)
     entry = {
         "step": len(twin.trail), "when": (when or datetime.datetime.now(datetime.UTC)).isoformat(), "what": what,
-        "version": version("twinjax"), "population": known, "method": twin.method.name,
+        "version": _version(), "population": known, "method": twin.method.name,
         "eta": {n: [float(a), float(b)] for n, a, b in zip(twin.population.etas, mean, sd, strict=True)},
         "moved": float(np.max(np.abs(moved), initial=0.0)), "data": twin.history.hash, "before": twin.hash, **said,
     }  # fmt: skip
     return dataclasses.replace(twin, trail=(*twin.trail, {**entry, "hash": digest(entry)}))
+
+
+@functools.cache
+def _version() -> str:
+    return version("twinjax")
 
 
 def broken(trail: tuple[dict[str, Any], ...]) -> int | None:

@@ -1,0 +1,274 @@
+"""How quickly do twins learn, and how well do they foresee? One JSON line a question, as ``twins.py QUESTION [DATA]``.
+
+``latency``: one patient's update by each method, measurement by measurement, and thousands of patients at once.
+``neutropenia``: simulated patients under three cycles of paclitaxel; cycles 2 and 3 foreseen from cycle 1, by the mode,
+by its correction and by particles: share of measurements inside 90 % bands, error of the nadir beside the population's.
+``tumours``: lesions of Laleh et al. 2022 (DATA is the folder of the table) with six scans or more; the last two foreseen
+from the others by a population's twins, the last value, a line, and six classical models fitted to each lesion alone.
+
+**Reference**: Maier et al. 2020, CPT Pharmacometrics Syst Pharmacol 9:153, doi:10.1002/psp4.12490; Laleh et al. 2022,
+PLoS Comput Biol 18:e1009822, doi:10.1371/journal.pcbi.1009822.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+import scipy.optimize
+
+import twinjax as tj
+from twinjax.assimilation.bedside import Bedside
+from twinjax.models import (
+    ClaretTumour,
+    FribergMyelosuppression,
+    OneCompartment,
+    OneCompartmentOral,
+    TwoCompartment,
+    coupled,
+)
+
+METHODS = {
+    "MAP": tj.MAP(), "LaplaceImportance": tj.LaplaceImportance(), "ParticleFilter": tj.ParticleFilter(),
+    "ExtendedKalman": tj.ExtendedKalman(), "EnsembleKalman": tj.EnsembleKalman(),
+}  # fmt: skip
+
+
+def said(**what: Any) -> None:
+    """One line, with where it ran."""
+    print(json.dumps({
+        "benchmark": "twins", **what, "device": jax.devices()[0].device_kind, "jax": jax.__version__,
+        "load": round(os.getloadavg()[0], 1),
+    }), flush=True)  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------- latency
+
+
+def latency() -> None:
+    """Updates of one patient after warm-up, by wall clock; then many patients."""
+    population = tj.Population(
+        OneCompartmentOral(ka=1.5, cl=2.8, v=32.0), variability={"ka": 0.6, "cl": 0.3, "v": 0.2},
+        residual=tj.Combined(0.1, 0.1),
+    )  # fmt: skip
+    doses = tj.Regimen.repeat(320, into="depot", every=24, count=3)
+    people = tj.cohort(population, 2048, seed=1)
+    times = np.array([1.0, 4.0, 12.0, 23.9, 36.0, 47.0])
+    f = np.asarray(tj.simulate(people, doses, times).output.plasma)
+    y = f * np.exp(0.1 * np.random.default_rng(2).standard_normal(f.shape))
+    for name, method in METHODS.items():
+        first = tj.Twin.of(population, doses=doses, method=method)
+        began = time.perf_counter()
+        tj.assimilate(first, tj.Measurements.of(times[:1], y[0, :1]))
+        compiled = time.perf_counter() - began
+        each = []
+        for who in range(5):
+            twin = first.another(str(who), doses=doses)
+            for k in range(len(times)):
+                began, cpu = time.perf_counter(), time.process_time()
+                twin = tj.assimilate(twin, tj.Measurements.of(times[k : k + 1], y[who, k : k + 1]))
+                each.append((time.perf_counter() - began, time.process_time() - cpu))
+        wall, cpu = np.median(np.asarray(each), axis=0)
+        said(question="latency", method=name, first=round(compiled, 2), update_ms=round(1e3 * wall, 1),
+             update_cpu_ms=round(1e3 * cpu, 1), updates=len(each))  # fmt: skip
+    first = tj.Twin.of(population, doses=doses)
+    for many in (256, 2048):
+        twins = [first.another(str(i), doses=doses) for i in range(many)]
+        news = [tj.Measurements.of(times[:3], own[:3]) for own in y[:many]]
+        tj.assimilate_each(twins, news)
+        began, cpu = time.perf_counter(), time.process_time()
+        tj.assimilate_each(twins, news)
+        wall, cpu = time.perf_counter() - began, time.process_time() - cpu
+        histories, fresh = zip(
+            *((h, f) for h, f, _ in (t.history.joined(tj.News(m)) for t, m in zip(twins, news, strict=True))),
+            strict=True,
+        )
+        bedside = Bedside.of(first.population, first.backend, histories, fresh)
+        belief = first.method.prior(first.population, many, jax.random.key(0))
+        began_inner, cpu_inner = time.perf_counter(), time.process_time()
+        jax.block_until_ready(first.method.learn(bedside, belief, jax.random.key(0)))
+        inner, inner_cpu = time.perf_counter() - began_inner, time.process_time() - cpu_inner
+        said(question="throughput", method="MAP", patients=many, learnt_per_second=round(many / inner), learnt_per_cpu_second=round(many / inner_cpu), seconds=round(wall, 2), cpu=round(cpu, 2),
+             patients_per_second=round(many / wall), patients_per_cpu_second=round(many / cpu))  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------------------- neutropenia
+
+
+def paclitaxel() -> tj.Population:
+    """Leukocytes under paclitaxel (DDMODEL00000186): umol in place of mg throughout."""
+    model = coupled(
+        {"pd.concentration": "pk.plasma"}, pk=TwoCompartment(cl=285.0, v1=290.0, q=204.0, v2=995.0),
+        pd=FribergMyelosuppression(circ0=7.21, mtt=124.0, gamma=0.239, slope=28.9),
+    )  # fmt: skip
+    return tj.Population(
+        model, variability={"circ0": 0.107**0.5, "mtt": 0.0296**0.5, "slope": 0.176**0.5},
+        residual={"pd.neutrophils": tj.Proportional(0.286)},
+    )  # fmt: skip
+
+
+def neutropenia(patients: int) -> None:
+    """Cycles of 21 days, leukocytes every third day; foreseen from the first cycle."""
+    population, cycle = paclitaxel(), 504.0
+    doses = tj.Regimen.repeat(350.0, every=cycle, count=3, into="pk.central", duration=3.0)
+    days = np.arange(0.0, 63.0, 3.0)
+    people = tj.cohort(population, patients, seed=11)
+    fine = np.arange(0.0, 63.0, 0.25)
+    true = np.asarray(tj.simulate(people, doses, fine * 24.0).output.pd.neutrophils)
+    f = true[:, np.searchsorted(fine, days)]
+    y = f * (1.0 + 0.286 * np.random.default_rng(12).standard_normal(f.shape))
+    y = np.maximum(y, 0.05)
+    seen, rest = days < 21, days >= 21
+    later = fine >= 21
+    nadir = true[:, later].min(axis=1)
+    typical = np.asarray(tj.simulate(population.model, doses, fine * 24.0).output.pd.neutrophils)[0, later].min()
+    for name in ("MAP", "LaplaceImportance", "ParticleFilter"):
+        method = tj.ParticleFilter(particles=500, moves=5) if name == "ParticleFilter" else METHODS[name]
+        first = tj.Twin.of(population, doses=doses, method=method)
+        twins = [first.another(str(i), doses=doses) for i in range(patients)]
+        began, cpu = time.perf_counter(), time.process_time()
+        twins = tj.assimilate_each(twins, [tj.Measurements.of(days[seen] * 24, v[seen], "neutrophils") for v in y])
+        wall, cpu = time.perf_counter() - began, time.process_time() - cpu
+        judged = tj.assimilate_each(twins, [tj.Measurements.of(days[rest] * 24, v[rest], "neutrophils") for v in y])
+        q = np.concatenate([t.quantiles[seen.sum() :] for t in judged])
+        guess, inside = [], []
+        for twin, n in zip(twins, nadir, strict=True):
+            ahead = tj.forecast(twin, fine[later] * 24.0, draws=200).predicted["pd.neutrophils"].min(axis=1)
+            guess.append(np.median(ahead))
+            inside.append(np.quantile(ahead, 0.05) <= n <= np.quantile(ahead, 0.95))
+        said(
+            question="neutropenia", method=name, patients=patients, measurements=len(q),
+            inside_90=round(float(np.mean(np.abs(q - 0.5) <= 0.45)), 3), nadirs_inside_90=round(float(np.mean(inside)), 3),
+            nadir_error=round(float(np.mean(np.abs(np.log(np.asarray(guess) / nadir)))), 4),
+            nadir_error_population=round(float(np.mean(np.abs(np.log(typical / nadir)))), 4),
+            settled=round(float(np.mean([t.trail[-1]["settled"] for t in twins])), 3), seconds=round(wall, 1),
+            cpu=round(cpu, 1),
+        )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------- tumours
+
+
+def lesions(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Weeks and diameters (mm) of every lesion with six scans or more."""
+    table = pd.read_csv(folder / "flat_patient_data.csv.gz")
+    found = []
+    for _, own in table.groupby("Pt_hashID"):
+        own = own.sort_values("T_weeks").drop_duplicates("T_weeks")
+        t, y = own.T_weeks.to_numpy(float), own.Lesion_diam.to_numpy(float)
+        if len(t) >= 6:
+            found.append((t - t[0], y))
+    return found
+
+
+CLASSICAL = {
+    "exponential": (lambda t, p: p[0] * np.exp(p[1] * t), [0.0]),
+    "logistic": (lambda t, p: p[0] * p[2] / (p[0] + (p[2] - p[0]) * np.exp(-p[1] * t)), [0.02, 2.0]),
+    "bertalanffy": (lambda t, p: p[2] * np.maximum(1 + ((p[0] / p[2]) ** (1 / 3) - 1) * np.exp(-p[1] * t), 0) ** 3, [0.02, 1.2]),
+    "general bertalanffy": (
+        lambda t, p: p[2] * np.maximum(1 + ((p[0] / p[2]) ** p[3] - 1) * np.exp(-p[1] * t), 1e-9) ** (1 / p[3]), [0.02, 1.2, 0.5],
+    ),
+    "gompertz": (lambda t, p: p[2] * np.exp(np.log(p[0] / p[2]) * np.exp(-p[1] * t)), [0.02, 1.2]),
+    "general gompertz": (
+        lambda t, p: p[2] * np.exp(np.log(p[0] / p[2]) * np.exp(-p[1] * t)) ** p[3], [0.02, 1.2, 1.0],
+    ),
+}  # fmt: skip
+"""Size at the start, a rate, and for some a size at the end (relative to the start) and a power, and where to begin."""
+
+
+def classical(name: str, t: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """One model fitted to one lesion by least squares, and its predictions."""
+    law, start = CLASSICAL[name]
+
+    def named(q: np.ndarray) -> np.ndarray:
+        p = np.asarray(q, float).copy()
+        p[0] = np.exp(q[0])
+        if len(q) > 2:
+            p[2] = p[0] * np.exp(q[2])
+        if len(q) > 3:
+            p[3] = np.exp(q[3])
+        return p
+
+    first = np.array([np.log(y[0] + 0.5), *start[:1], *[np.log(s) for s in start[1:]]])
+    bounds = (np.array([-3.0, -1.0, -6.0, -3.0])[: len(first)], np.array([7.0, 1.0, 4.0, 2.0])[: len(first)])
+    with np.errstate(all="ignore"):
+        fit = scipy.optimize.least_squares(
+            lambda q: np.nan_to_num(law(t, named(q)) - y, nan=1e3, posinf=1e3), first, bounds=bounds, max_nfev=200
+        )
+        return np.clip(np.nan_to_num(law(at, named(fit.x)), nan=y[-1]), 0.0, 500.0)
+
+
+def tumours(folder: Path, fitted: int) -> None:
+    """The last two scans of every lesion."""
+    every = lesions(folder)
+    models: dict[str, list[np.ndarray]] = {}
+    truth = []
+    for t, y in every:
+        truth.append(y[-2:])
+        models.setdefault("last value", []).append(np.repeat(y[-3], 2))
+        models.setdefault("line", []).append(np.maximum(np.polyval(np.polyfit(t[:-2], y[:-2], 1), t[-2:]), 0.0))
+    began = time.perf_counter()
+    for name in CLASSICAL:
+        models[name] = [classical(name, t[:-2], y[:-2], t[-2:]) for t, y in every]
+    said(question="tumours, each lesion alone", lesions=len(every), scans=2 * len(every), seconds=round(time.perf_counter() - began, 1),
+         mae={n: round(float(np.mean(np.abs(np.stack(v) - np.stack(truth)))), 3) for n, v in models.items()},
+         median={n: round(float(np.median(np.abs(np.stack(v) - np.stack(truth)))), 3) for n, v in models.items()})  # fmt: skip
+    started = coupled(
+        {"tumour.exposure": "drug.plasma"}, drug=OneCompartment(cl=1e-30, v=1.0),
+        tumour=ClaretTumour(size0=40.0, growth=0.008 / 168, shrinkage=0.04 / 168, resistance=0.08 / 168),
+    )  # fmt: skip
+    population = tj.Population(
+        started, variability={"size0": 0.5, "growth": 0.8, "shrinkage": 0.9, "resistance": 0.6},
+        residual={"tumour.size": tj.Combined(2.0, 0.08)}, fixed=["drug.cl", "drug.v"],
+    )  # fmt: skip
+    dose = tj.Regimen.dose(1.0, into="drug.central")
+
+    def subject(i: int, keep: slice) -> tj.Subject:
+        t, y = every[i]
+        return tj.Subject(str(i), dose, tj.Measurements.of(t[keep] * 168.0, y[keep], "tumour.size"))
+
+    some = np.random.default_rng(3).permutation(len(every))[:fitted]
+    began, cpu = time.perf_counter(), time.process_time()
+    fit = tj.fit(population, tj.TrialData(tuple(subject(i, slice(0, -2)) for i in some)), covariance=False)
+    said(question="tumours, population", lesions=fitted, theta={n: float(f"{v:.4g}") for n, v in fit.theta.items()},
+         converged=fit.converged, seconds=round(time.perf_counter() - began, 1), cpu=round(time.process_time() - cpu, 1))  # fmt: skip
+    first = tj.Twin.of(fit, doses=dose)
+    twins = [first.another(str(i), doses=dose) for i in range(len(every))]
+    began, cpu = time.perf_counter(), time.process_time()
+    twins = tj.assimilate_each(twins, [tj.Measurements.of(t[:-2] * 168, y[:-2], "tumour.size") for t, y in every])
+    last = tj.assimilate_each(twins, [tj.Measurements.of(t[-2:] * 168, y[-2:], "tumour.size") for t, y in every])
+    guess = np.asarray([[m["expected"] for m in t.trail[-1]["innovations"]] for t in last])
+    off = np.abs(guess - np.stack(truth))
+    other = np.setdiff1d(np.arange(len(every)), some)
+    q = np.concatenate([t.quantiles[-2:] for t in last])
+    said(question="tumours, twins", lesions=len(every), mae=round(float(off.mean()), 3), median=round(float(np.median(off)), 3),
+         mae_not_in_the_fit=round(float(off[other].mean()), 3) if len(other) else None,
+         inside_90=round(float(np.mean(np.abs(q - 0.5) <= 0.45)), 3),
+         seconds=round(time.perf_counter() - began, 1), cpu=round(time.process_time() - cpu, 1))  # fmt: skip
+
+
+def main() -> None:
+    """Ask."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("question", choices=["latency", "neutropenia", "tumours"])
+    parser.add_argument("data", nargs="?", type=Path)
+    parser.add_argument("--patients", type=int, default=100)
+    parser.add_argument("--fitted", type=int, default=150, help="lesions by which the population is fitted")
+    asked = parser.parse_args()
+    if asked.question == "latency":
+        latency()
+    elif asked.question == "neutropenia":
+        neutropenia(asked.patients)
+    else:
+        tumours(asked.data, asked.fitted)
+
+
+if __name__ == "__main__":
+    main()
