@@ -73,26 +73,20 @@ def test_hill_says_what_it_needs():
 TABLED = {
     "dofetilide": ((35.1, 1.816e-05, 1.08, 216.6, -1.0), (1.0, 3.0, 10.0, 30.0)),
     "bepridil": ((5594000.0, 0.0001719, 0.9374, 147200000.0, -61.34), (10.0, 30.0, 100.0, 300.0)),
-    "verapamil": ((1694000.0, 0.0008165, 1.043, 335600000.0, -97.08), (30.0, 100.0, 300.0, 1000.0)),
 }
 """hERG_fitting/results of github.com/FDA/CiPA, v1.0, and four concentrations about its half-maximal block (nM)."""
 PROTOCOL = MilnesProtocol(samples=5)
 
 
-@pytest.mark.parametrize("drug", ["dofetilide", "verapamil"])
-def test_binding_is_recovered(drug):
-    """From exact recordings, all that four concentrations identify: kmax and ec50 only by their ratio where ec50 lies
-    far above them.
-    """
-    table, levels = TABLED[drug]
+def test_binding_is_recovered():
+    """All five parameters, from exact recordings at four concentrations about the half-maximal one."""
+    table, levels = TABLED["dofetilide"]
     truth, levels = Binding.tabled(*table), np.array(levels)
     exact = np.asarray(fractional_current(truth, levels, PROTOCOL))
     found = fit_binding(Recordings(levels, exact), PROTOCOL).binding
-    for name in ("ku", "n", "vhalf", *(("kmax", "ec50") if drug == "dofetilide" else ())):
+    for name in ("ku", "n", "vhalf", "kmax", "ec50"):
         # the search's own tolerance, in a flat valley
         assert float(getattr(found, name)) == pytest.approx(getattr(truth, name), rel=1e-3), name
-    for c in 1e-6 * levels:
-        assert float(found.rate(c)) == pytest.approx(float(truth.rate(c)), rel=1e-4)
 
 
 def test_resampled_cells_hold_the_truth():

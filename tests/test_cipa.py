@@ -17,6 +17,7 @@ from twinjax.electrophysiology.cipa import Assessment, Verdict, cipa
 from twinjax.electrophysiology.context import CIPA
 from twinjax.electrophysiology.drugs import Drug, Hill, under
 from twinjax.electrophysiology.hearts import HEALTHY, screen, vary
+from twinjax.electrophysiology.pace import pace
 from twinjax.electrophysiology.risk import MANUAL
 from twinjax.electrophysiology.sweep import Sweep, free_nanomolar, sweep
 from twinjax.io.drugs import read_drugs
@@ -178,6 +179,19 @@ def test_hearts_are_varied_and_screened():
     assert found.failed == {"apd90": 1, "rest": 1}
     assert found.unsolved == 1
     assert set(HEALTHY) <= {"apd40", "apd50", "apd90", "triangulation", "dvdt", "peak", "rest", "cad50", "cad90"}
+
+
+def test_hearts_under_a_drug():
+    """Four of them: those kept lie in the healthy ranges, and block of I_Kr prolongs every one."""
+    hearts = pace(vary(CiPACell.endocardial(), 4, seed=2), 1000.0, beats=2)
+    found = {n: np.asarray(getattr(hearts.beat, n))[:, 0] for n in HEALTHY}
+    kept = screen(found, solved=np.asarray(hearts.beat.result)[:, 0] == 0)
+    assert kept.kept.any()
+    for name, (low, high) in HEALTHY.items():
+        assert np.all((found[name][kept.kept] >= low) & (found[name][kept.kept] <= high))
+    drug = Drug("x", 10.0, {"hERG": Hill(20.0)})
+    after = pace(under(hearts.paced(), [(drug, 10.0)]), 1000.0, beats=2)
+    assert np.all(np.asarray(after.beat.apd90)[:, 0] > found["apd90"] + 10.0)
 
 
 def test_a_sweep_is_read_between_its_levels():

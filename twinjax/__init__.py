@@ -62,6 +62,7 @@ _HOMES = {
     "twinjax.assimilation.recommend": ("Recommendation", "compare_therapies", "recommend"),
     "twinjax.assimilation.storage": ("load_twin", "save_twin"),
     "twinjax.assimilation.twin": ("Twin",),
+    "twinjax.electrophysiology.calibrate": ("calibrate",),
     "twinjax.electrophysiology.cipa": ("cipa",),
     "twinjax.electrophysiology.drugs": ("Drug", "Hill", "under"),
     "twinjax.electrophysiology.hearts": ("screen", "vary"),
@@ -138,6 +139,7 @@ if TYPE_CHECKING:
     from twinjax.assimilation.storage import load_twin, save_twin
     from twinjax.assimilation.twin import Twin
     from twinjax.dosing import Regimen
+    from twinjax.electrophysiology.calibrate import calibrate
     from twinjax.electrophysiology.cipa import cipa
     from twinjax.electrophysiology.drugs import Drug, Hill, under
     from twinjax.electrophysiology.hearts import screen, vary
