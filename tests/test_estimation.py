@@ -123,15 +123,16 @@ def test_warfarin_with_nonmem_standard_errors(shared_data, warfarin):
 
 
 def test_the_best_of_several_optima_is_reported_with_its_own_etas(warfarin):
-    """With a lag the likelihood has several optima. NONMEM's (run002) is 225.933; starts find a better one."""
+    """With a lag the likelihood has several optima. NONMEM's (run002) is 225.933; three of five starts find a better."""
     population = tj.Population(
         OneCompartmentOral(ka=1.2, cl=0.13, v=8.0, lag=0.8),
         variability={"ka": 0.8, "cl": 0.3, "v": 0.22, "lag": 0.6},
         residual=tj.Combined(0.3, 0.09),
     )
     fit = tj.fit(population, warfarin, starts=5, spread=0.3, seed=1)
-    assert fit.ends[0] < 225.94
-    assert min(abs(e - 225.933) for e in fit.ends) < 1e-3
+    assert fit.ends[0] < 225.93
+    assert fit.ends[1] == pytest.approx(fit.ends[0], abs=1e-3)
+    assert fit.ends[-1] > fit.ends[0] + 1.0
     assert fit.objective == pytest.approx(fit.ends[0], abs=1e-6)  # the same evaluation, not one from other etas
     assert fit.converged
 

@@ -82,15 +82,19 @@ class Engine:
     def evaluate(self, x: Any) -> Evaluation:
         """Objective and gradient of every subject, etas searched from the last ones found.
 
-        Where that search fails a subject's etas are searched from zero, so that no bad step of an optimiser leaves a
-        trace; and at the best vector so far they are searched from those found there, so that it evaluates the same.
+        Where that search fails a subject's etas are searched on from where it ended, then from zero, so that no bad
+        step of an optimiser leaves a trace; and at the best vector so far they are searched from those found there, so
+        that it evaluates the same.
         """
         x = jnp.asarray(x)
         at_best = self._best[1] is not None and bool(jnp.array_equal(x, self._best[1]))
         found = self._from(x, self._best[2] if at_best else self.eta)
         lost = _lost(found)
-        if self.method.conditional and lost.any():
-            again = self._from(x, jnp.where(lost[:, None], 0.0, found.eta))
+        sound = np.all(np.isfinite(np.asarray(found.eta)), axis=1)
+        for instead in (jnp.where(sound[:, None], found.eta, 0.0), 0.0) if self.method.conditional else ():
+            if not lost.any():
+                break
+            again = self._from(x, jnp.where(lost[:, None], instead, found.eta))
             better = lost & ~_lost(again)
             found = _merged(better, again, found)
             lost &= ~better

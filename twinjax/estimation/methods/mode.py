@@ -172,7 +172,9 @@ class AbstractConditional(AbstractObjective):
             case = Case(local, typical, design.observed, design.covariates)
             joint, slope, curvature = jax.vmap(assess)(c.trial, case)
             better = (joint <= c.joint) & jnp.isfinite(joint)
-            damping = jnp.where(better, c.damping * 0.1, jnp.maximum(c.damping, 1e-3) * 10.0)
+            gained = (c.joint - joint) / c.expected
+            less = jnp.where(gained > 0.5, 0.1, jnp.where(gained > 0.25, 0.3, 1.0))
+            damping = jnp.where(better, c.damping * less, jnp.maximum(c.damping, 1e-2) * 5.0)
 
             def keep(new: Any, old: Any) -> Any:
                 return jnp.where(better.reshape((-1,) + (1,) * (new.ndim - 1)), new, old)
@@ -180,23 +182,27 @@ class AbstractConditional(AbstractObjective):
             moved, bent = keep(c.trial - c.eta, c.moved), keep(slope - c.slope, c.bent)
             eta, slope, curvature = keep(c.trial, c.eta), keep(slope, c.slope), keep(curvature, c.curvature)
 
-            def step(slope: Any, curvature: Any, damping: Any, moved: Any, bent: Any) -> tuple[Any, Any]:
+            def step(slope: Any, curvature: Any, damping: Any, moved: Any, bent: Any) -> tuple[Any, Any, Any]:
                 hessian = _corrected(2.0 * curvature, moved, bent)
                 damped = hessian + damping * jnp.diag(jnp.diag(hessian))
-                return -inverse(damped) @ slope, slope @ inverse(hessian) @ slope
+                move = -inverse(damped) @ slope
+                return move, -(slope @ move + 0.5 * move @ hessian @ move), slope @ inverse(hessian) @ slope
 
-            move, decrease = jax.vmap(step)(slope, curvature, damping, moved, bent)
+            move, expected, decrease = jax.vmap(step)(slope, curvature, damping, moved, bent)
             done = c.done | (better & (decrease < self.tolerance)) | (damping > 1e8)
             joint = jnp.where(better, joint, c.joint)
             settled = decrease < _NEAR * (1.0 + jnp.abs(joint))  # in rounding, no turn may be better than the last
             trial = jnp.where(done[:, None], eta, eta + move)
-            return _Search(eta, trial, joint, slope, curvature, moved, bent, damping, done, settled, c.turns + 1)
+            return _Search(
+                eta, trial, joint, slope, curvature, moved, bent, damping, expected, done, settled, c.turns + 1
+            )
 
         subjects, etas = eta.shape
         begin = _Search(
             eta, eta, jnp.full(subjects, jnp.inf), jnp.zeros_like(eta),
             jnp.broadcast_to(jnp.eye(etas), (subjects, etas, etas)), jnp.zeros_like(eta), jnp.zeros_like(eta),
-            jnp.full(subjects, 1e-3), jnp.zeros(subjects, bool), jnp.zeros(subjects, bool), jnp.zeros((), int),
+            jnp.full(subjects, 1e-3), jnp.ones(subjects), jnp.zeros(subjects, bool), jnp.zeros(subjects, bool),
+            jnp.zeros((), int),
         )  # fmt: skip
         found = jax.lax.while_loop(pending, turn, begin)
         return found.eta, found.settled
@@ -237,6 +243,7 @@ class _Search(eqx.Module):
     moved: Any
     bent: Any
     damping: Any
+    expected: Any
     done: Any
     settled: Any
     turns: Any
