@@ -112,3 +112,25 @@ def test_mixtures_that_cannot_be_are_refused():
     p = population((0.5, 0.3, 0.2), {2: 1.5, 3: -0.7}, fixed=["mixture.1"])
     with pytest.raises(ValueError, match=r"mixture\.1 cannot be fixed alone"):
         tj.fit(p, trial(3))
+
+
+def test_importance_sampling_sums_the_classes(mixed):
+    """Of a line the proposal is the conditional density itself, so a normal one has next to no error."""
+    exact = tj.ImportanceSampling(samples=64, proposal=tj.Proposal(df=None))
+    found = tj.fit(mixed, mixed.trial, method=exact)
+    np.testing.assert_allclose(found.by_subject, mixed.by_subject, rtol=1e-7)
+    np.testing.assert_allclose(found.classes, mixed.classes, atol=1e-7)
+    assert found.evidence.error < 1e-6
+    with pytest.raises(ValueError, match=r"SAEM does not serve mixtures .* use ImportanceEM"):
+        tj.fit(mixed, mixed.trial, method=tj.SAEM())
+
+
+def test_em_by_importance_sampling_finds_the_same_mixture(mixed):
+    normal = tj.Proposal(df=None)
+    final = tj.ImportanceSampling(samples=64, proposal=normal)
+    method = tj.ImportanceEM(samples=32, proposal=normal, final=final)
+    found = tj.fit(population((0.5, 0.5), {2: 1.0}), mixed.trial, method=method)
+    assert found.objective == pytest.approx(mixed.objective, abs=0.05)  # its search ends within 0.05 standard errors
+    apart = [abs(found.theta[n] - mixed.theta[n]) / mixed.table.se[n] for n in mixed.estimated]
+    assert max(apart) < 0.2
+    np.testing.assert_allclose(found.table.se, mixed.table.se, rtol=0.05)  # differences of a step of 1e-3

@@ -85,8 +85,9 @@ def fit(
         x, eta = _start(engine, found, before)
         clock.lap("compile")
         if isinstance(step, AbstractAlgorithm):
-            if known.mixture is not None:
-                raise ValueError(f"{step.name} does not serve mixtures of subpopulations; use FOCEI() or Laplace()")
+            if known.mixture is not None and not step.mixtures:
+                raise ValueError(f"{step.name} does not serve mixtures of subpopulations, which have no one set of "
+                                 "random effects to draw; use ImportanceEM(), FOCEI() or Laplace()")  # fmt: skip
             last = None if found is None else found.uncertainty
             wanted = covariance is not False
             found = step.estimate(Task(engine, x, eta, seed, watched(stage, 0), last, wanted, found))

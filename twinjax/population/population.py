@@ -111,6 +111,9 @@ class Population(eqx.Module):
             full = parameter(name) if individual is None else name
             self.scales[full] = scale if isinstance(scale, AbstractScale) else LogScale(scale)
             _positive(full, self.scales[full].sd)
+            start = base.get(full) if individual is None else None
+            if type(self.scales[full]) is LogScale and not isinstance(start, Tracer | None) and float(start) > 0:
+                limits[full] = _no_lower_than_zero(limits.get(full, _POSITIVE))  # exp(eta) never changes its sign
         self.effects = {}
         for name, given in (covariates or {}).items():
             full = parameter(name)
@@ -314,6 +317,10 @@ def _with_defaults(model: AbstractModel) -> set[str]:
         elif f.default is not dataclasses.MISSING:
             found.add(f.name)
     return found
+
+
+def _no_lower_than_zero(limits: Bounds) -> Bounds:
+    return Bounds(max(0.0, limits.lower), limits.upper)
 
 
 def _positive(name: str, sd: Any) -> Any:

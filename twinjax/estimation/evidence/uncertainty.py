@@ -13,6 +13,9 @@ import numpy as np
 from twinjax.estimation.transform import Transform
 from twinjax.solve.compiling import compiled
 
+_FLAT, _ROUNDING = 1e-150, 1e-13
+"""A second derivative that is none, and an eigenvalue of their correlations that rounding makes."""
+
 
 class Uncertainty(eqx.Module):
     """Second derivatives of the objective and what they say, in reported parameters.
@@ -121,11 +124,20 @@ def judged(engine: Any, x: np.ndarray, r: np.ndarray, s: np.ndarray) -> Uncertai
     predictor = engine.predictor
     report = np.asarray(reported(predictor.transform, predictor.population.theta, jnp.asarray(x))[1])
     eigenvalues = np.full(len(x), np.nan)
-    if np.all(np.isfinite(r)) and np.all(np.linalg.eigvalsh(r) > 0):
+    if _definite(r):
         covariance = np.linalg.inv(r)
         sd = np.sqrt(np.diag(covariance))
         eigenvalues = np.linalg.eigvalsh(covariance / sd[:, None] / sd[None, :])
     return Uncertainty(r, s, report, eigenvalues)
+
+
+def _definite(r: np.ndarray) -> bool:
+    """Whether it is positive definite, by more than rounding: a variance of zero leaves a direction flat."""
+    size = np.diag(r)
+    if not (np.all(np.isfinite(r)) and np.all(size > _FLAT)):
+        return False
+    scale = np.sqrt(size)
+    return bool(np.linalg.eigvalsh(r / scale[:, None] / scale)[0] > _ROUNDING)
 
 
 @compiled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -59,6 +59,9 @@ class Estimate:
 
 class AbstractAlgorithm(AbstractMethod):
     """A method that runs by itself."""
+
+    mixtures: ClassVar[bool] = False
+    """Whether it serves mixtures of subpopulations."""
 
     @property
     def objective(self) -> AbstractObjective:

@@ -1,4 +1,4 @@
-"""The objective of a mixture of subpopulations, by any method that has one for each of them."""
+"""A mixture of subpopulations, by any method that has something to say of each of them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,10 @@ def evaluate(method: AbstractObjective, predictor: Predictor, design: Design, x:
     the most probable class. Every class is searched from the same etas; the classes of a subject are solved side by
     side. A class that cannot be evaluated leaves the subject without an objective.
     """
-    p, mixture = predictor.population, predictor.population.mixture
+    mixture = predictor.population.mixture
     if mixture is None:
         return method.evaluate(predictor, design, x, eta)
     count, subjects = mixture.classes, eta.shape[0]
-
-    def log_share(x: Any) -> Any:
-        return jnp.log(mixture.at(predictor.transform.unpack(x, p.theta)))
 
     def repeated(a: Any) -> Any:
         return jnp.tile(a, (count,) + (1,) * (a.ndim - 1))
@@ -42,17 +39,50 @@ def evaluate(method: AbstractObjective, predictor: Predictor, design: Design, x:
     many = eqx.tree_at(lambda d: d.covariates[mixture.covariate], many, jnp.broadcast_to(kind[:, None], own.shape))
     found = method.evaluate(predictor, many, x, repeated(eta))
     parts = jax.tree.map(lambda a: a.reshape(count, subjects, *a.shape[1:]), found)
-    weighed = log_share(x)[:, None] - 0.5 * parts.objective
-    weight = jax.nn.softmax(weighed, axis=0)
-    by_share = weight.T @ jax.jacfwd(log_share)(x)
-    best = jnp.argmax(weight, axis=0)
+    objective, gradient, weight = mixed(predictor, x, parts.objective, parts.gradient)
     return dataclasses.replace(
         found,
-        objective=-2.0 * jax.nn.logsumexp(weighed, axis=0),
-        gradient=jnp.einsum("ks,ksx->sx", weight, parts.gradient) - 2.0 * by_share,
-        eta=jnp.take_along_axis(parts.eta, best[None, :, None], axis=0)[0],
+        objective=objective,
+        gradient=gradient,
+        eta=of_most_probable(weight, parts.eta),
         result=jnp.max(parts.result, axis=0),
         settled=jnp.all(parts.settled | (weight < 1e-8), axis=0),
         classes=weight.T,
         joint=None,  # one mode for each class
     )
+
+
+def mixed(predictor: Predictor, x: Any, objective: Any, gradient: Any) -> tuple[Any, Any, Any]:
+    """The objective `(subjects,)` and gradient `(subjects, free)` of a mixture, and how probable each class is
+    `(classes, subjects)`, from those of the classes, `(classes, subjects)` and `(classes, subjects, free)`.
+    """
+    p = predictor.population
+    assert p.mixture is not None
+    at = p.mixture.at
+
+    def log_share(x: Any) -> Any:
+        return jnp.log(at(predictor.transform.unpack(x, p.theta)))
+
+    weighed = log_share(x)[:, None] - 0.5 * objective
+    weight = jax.nn.softmax(weighed, axis=0)
+    by_share = weight.T @ jax.jacfwd(log_share)(x)
+    slope = jnp.einsum("ks,ksx->sx", weight, gradient) - 2.0 * by_share
+    return -2.0 * jax.nn.logsumexp(weighed, axis=0), slope, weight
+
+
+def designs(predictor: Predictor, design: Design) -> tuple[Design, ...]:
+    """The design of everyone, once for each class of a mixture, which is their covariate; as it is without one."""
+    mixture = predictor.population.mixture
+    if mixture is None:
+        return (design,)
+    name = mixture.covariate
+    own = design.covariates[name]
+    return tuple(
+        eqx.tree_at(lambda d: d.covariates[name], design, jnp.full(own.shape, k + 1.0)) for k in range(mixture.classes)
+    )
+
+
+def of_most_probable(weight: Any, each: Any) -> Any:
+    """Of `each` `(classes, subjects, ...)`, every subject's own, by `weight` `(classes, subjects)`."""
+    best = jnp.argmax(weight, axis=0).reshape((1, -1) + (1,) * (jnp.ndim(each) - 2))
+    return jnp.take_along_axis(jnp.asarray(each), best, axis=0)[0]

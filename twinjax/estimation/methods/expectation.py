@@ -15,6 +15,7 @@ from twinjax.estimation.evidence.protocol import AbstractEvidence
 from twinjax.estimation.evidence.uncertainty import judged
 from twinjax.estimation.methods.algorithm import AbstractAlgorithm, Estimate, Task
 from twinjax.estimation.methods.base import AbstractObjective
+from twinjax.estimation.methods.classes import designs, mixed, of_most_probable
 from twinjax.estimation.methods.importance import ImportanceSampling, Proposal
 from twinjax.estimation.methods.mode import AbstractConditional, Modes
 from twinjax.estimation.methods.points import joint_at, scale, solved
@@ -26,6 +27,8 @@ _STEP = 1e-3
 """Step of the central differences of the gradient, in unconstrained parameters."""
 _LONGEST = 0.5
 """The longest step in an unconstrained parameter, as a share of its size where that is above 1."""
+_SHORTEST = 1.0 / 16
+"""The least share of a step that is taken where steps turn back on themselves."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,37 +63,43 @@ class Averages(AbstractEvidence):
 class Expectation(eqx.Module):
     """What an E-step finds.
 
-    **Parameters**: `objective` `(subjects,)`; `gradient` `(subjects, free)` of it; `eta`, the modes; `second` `(etas,
-    etas)`, moments about zero of the random effects given the data, summed over subjects.
+    **Parameters**: `objective` `(subjects,)`; `gradient` `(subjects, free)` of it; `eta`, the modes; `second`
+    `(subjects, etas, etas)`, moments about zero of the random effects given the data; `classes` `(classes, subjects)`,
+    how probable each class of a mixture is, None without one.
     """
 
     objective: Any
     gradient: Any
     eta: Any
     second: Any
+    classes: Any = None
 
 
 class ImportanceEM(AbstractAlgorithm):
     """Maximum likelihood by EM whose expectations are taken by importance sampling about each subject's mode.
 
     An iteration draws random effects anew. Omega's blocks that are estimated (and have no prior) become their second
-    moments given the data, the closed form; every other parameter takes a Newton step along the gradient of the
+    moments given the data, and the probabilities of a mixture's classes their means, the closed forms; every other
+    parameter takes a Newton step along the gradient of the
     marginal likelihood as the draws have it. Draws move with the mode and the curvature, whose part in the gradient is
     zero in expectation: it is Fisher's identity (the conditional mean of the complete data's gradient) with far less
     variance. So parameters need neither random effects nor a form that is linear in them. Second derivatives are
     differences of that gradient at the same draws, renewed every `window` iterations; at first, and where they are not
-    positive definite, the subjects' gradients' products stand in.
+    positive definite, the subjects' gradients' products stand in. Where a step turns back on the one before, steps
+    become shorter, and longer again where they agree.
 
     The search ends where averages of `window` iterates no longer differ from those before by more than `tolerance`
-    standard errors; their average is the estimate, evaluated by `final`.
+    standard errors, nor the iterates among themselves by more than ten times that; their average is the estimate,
+    evaluated by `final`.
 
     **Parameters**: `samples` of each subject in an iteration; `max_steps`; `window`; `tolerance`; `proposal`, where
     they are drawn; `final`, how the objective at the estimates is evaluated.
     **Reference**: Wei & Tanner 1990, doi:10.1080/01621459.1990.10474930; Lange 1995,
-    doi:10.1111/j.2517-6161.1995.tb02037.x (gradient steps).
+    doi:10.1111/j.2517-6161.1995.tb02037.x (gradient steps); Kesten 1958, doi:10.1214/aoms/1177706705 (their length).
     """
 
     conditional: ClassVar[bool] = True
+    mixtures: ClassVar[bool] = True
     samples: int = eqx.field(static=True, default=256)
     max_steps: int = eqx.field(static=True, default=200)
     window: int = eqx.field(static=True, default=10)
@@ -109,7 +118,7 @@ class ImportanceEM(AbstractAlgorithm):
         engine.eta = jnp.asarray(task.eta)
         engine.check(task.x)
         x, path, r = np.array(task.x, float), [], None
-        moved, before = np.inf, x
+        moved, before, share, last = np.inf, x, 1.0, np.zeros_like(x)
         for step in range(1, self.max_steps + 1):
             found = self._expect(engine, x, task.seed, step)
             if found is None:  # a step into what cannot be solved
@@ -122,7 +131,11 @@ class ImportanceEM(AbstractAlgorithm):
                 r = self._information(engine, x, task.seed, step)
             products = 0.25 * gradient.T @ gradient
             matrix = r if r is not None and _definite(r) else products
-            before, x = x, _stepped(engine, x, found, matrix)
+            change, general = _stepped(engine, x, found, matrix)
+            turn = _agreement(change * general, last, matrix)
+            share = max(_SHORTEST, 0.5 * share) if turn < -0.3 else min(1.0, 1.5 * share) if turn > 0.3 else share
+            last = change * general
+            before, x = x, x + np.where(general, share, 1.0) * change
             path.append(x)
             if len(path) >= 2 * self.window:
                 moved = _moved(np.array(path), matrix, self.window)
@@ -144,10 +157,14 @@ class ImportanceEM(AbstractAlgorithm):
         subjects, etas = engine.eta.shape
         stream = np.random.SeedSequence(seed, spawn_key=(1_000_000 + step,))
         standard, density = self.proposal.draw(subjects, self.samples, etas, stream)
-        found = _expectation(
-            self.proposal.about, engine.predictor, engine.design, jnp.asarray(x), engine.eta, jnp.asarray(standard),
-            jnp.asarray(density),
-        )  # fmt: skip
+        each = [
+            _expectation(
+                self.proposal.about, engine.predictor, design, jnp.asarray(x), engine.eta, jnp.asarray(standard),
+                jnp.asarray(density),
+            )
+            for design in designs(engine.predictor, engine.design)
+        ]  # fmt: skip
+        found = each[0] if len(each) == 1 else _together(engine.predictor, jnp.asarray(x), each)
         if not (np.all(np.isfinite(found.objective)) and np.all(np.isfinite(found.gradient))):
             return None
         engine.eta = found.eta
@@ -190,15 +207,25 @@ def _expectation(
 
     by = jax.vmap(jax.value_and_grad(subject, has_aux=True), in_axes=(None, 0, 0, 0, 0, 0))
     (value, second), gradient = by(x, modes, standard, density, local, good)
-    return Expectation(value, gradient, modes.eta, jnp.sum(second, axis=0))
+    return Expectation(value, gradient, modes.eta, second)
 
 
-def _stepped(engine: Engine, x: np.ndarray, found: Expectation, matrix: np.ndarray) -> np.ndarray:
-    """The M-step; `matrix` is half the second derivatives of the objective, or in their place."""
+def _together(predictor: Predictor, x: Any, each: list[Expectation]) -> Expectation:
+    """A mixture's, from its classes'."""
+    parts = jax.tree.map(lambda *a: jnp.stack(a), *each)
+    value, gradient, weight = mixed(predictor, x, parts.objective, parts.gradient)
+    second = jnp.einsum("ks,ksij->sij", weight, parts.second)
+    return Expectation(value, gradient, of_most_probable(weight, parts.eta), second, weight)
+
+
+def _stepped(engine: Engine, x: np.ndarray, found: Expectation, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The M-step as a difference, and which of it are Newton steps; `matrix` is half the second derivatives of the
+    objective, or in their place.
+    """
     transform, population = engine.predictor.transform, engine.predictor.population
     theta = transform.unpack(jnp.asarray(x), population.theta)
-    second = np.asarray(found.second) / found.objective.shape[0]
-    closed = not any(n.startswith(("omega.", "corr.")) for n in engine.priors)
+    second = np.mean(np.asarray(found.second), axis=0)
+    closed = not any(n.startswith(("omega.", "corr.", "mixture.")) for n in engine.priors)
     for block in transform.blocks if closed else ():
         covariance = _moments(population, block, second)
         sd = np.sqrt(np.diag(covariance))
@@ -206,6 +233,8 @@ def _stepped(engine: Engine, x: np.ndarray, found: Expectation, matrix: np.ndarr
             theta[f"omega.{a}"] = jnp.asarray(sd[i])
             for j in range(i + 1, len(block)):
                 theta[f"corr.{a}.{block[j]}"] = jnp.asarray(covariance[i, j] / (sd[i] * sd[j]))
+    for k, name in enumerate(transform.shares if closed else ()):
+        theta[name] = jnp.mean(found.classes[k])
     moved = np.array(transform.pack(theta))
     rest = np.arange(len(transform.names) if closed else len(x))
     if rest.size:
@@ -215,7 +244,13 @@ def _stepped(engine: Engine, x: np.ndarray, found: Expectation, matrix: np.ndarr
         step = np.linalg.solve(own / size[:, None] / size + 1e-3 * np.eye(len(rest)), slope / size) / size
         longest = np.max(np.abs(step) / (_LONGEST * np.maximum(1.0, np.abs(x[rest]))))
         moved[rest] = x[rest] + step / max(1.0, longest)
-    return moved
+    return moved - x, np.isin(np.arange(len(x)), rest)
+
+
+def _agreement(step: np.ndarray, last: np.ndarray, matrix: np.ndarray) -> float:
+    """Cosine of the angle between two steps in the metric of `matrix`; 0 where there is none."""
+    size = np.sqrt(max(step @ matrix @ step, 0.0) * max(last @ matrix @ last, 0.0))
+    return float(step @ matrix @ last / size) if size > 0 else 0.0
 
 
 def _definite(matrix: np.ndarray) -> bool:
@@ -230,6 +265,11 @@ def _moments(population: Population, block: tuple[str, ...], second: np.ndarray)
 
 
 def _moved(path: np.ndarray, matrix: np.ndarray, window: int) -> float:
-    """The largest difference of the last two averages, in standard errors."""
-    difference = np.abs(np.mean(path[-window:], axis=0) - np.mean(path[-2 * window : -window], axis=0))
-    return float(np.max(difference / np.sqrt(np.diag(np.linalg.pinv(matrix)))))
+    """The largest difference of the last two averages, or a tenth of the iterates' spread about the last, in standard
+    errors.
+    """
+    recent = path[-window:]
+    difference = np.abs(np.mean(recent, axis=0) - np.mean(path[-2 * window : -window], axis=0))
+    difference = np.maximum(difference, 0.1 * np.std(recent, axis=0))
+    se = np.sqrt(np.maximum(np.diag(np.linalg.pinv(matrix, hermitian=True)), 0.0))
+    return float(np.max(difference[se > 0] / se[se > 0], initial=0.0))

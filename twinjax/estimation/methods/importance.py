@@ -18,6 +18,7 @@ from twinjax.estimation.evidence.protocol import AbstractEvidence
 from twinjax.estimation.evidence.uncertainty import Uncertainty
 from twinjax.estimation.methods.algorithm import AbstractAlgorithm, Estimate, Task
 from twinjax.estimation.methods.base import AbstractObjective
+from twinjax.estimation.methods.classes import designs, mixed, of_most_probable
 from twinjax.estimation.methods.conditional import FOCEI
 from twinjax.estimation.methods.mode import AbstractConditional, Modes
 from twinjax.estimation.methods.points import Scale, joint_at, scale, solved
@@ -120,6 +121,7 @@ class ImportanceSampling(AbstractAlgorithm):
     `MonteCarlo`). The same seed gives the same value, however the solves are chunked. The logarithm of a mean is biased
     by a quarter of the squared error in all: with an error of 0.2, by 0.01.
 
+    Of a mixture, every class is evaluated, and the errors of its parts add up by how probable they are.
     ``SAEM().then(ImportanceSampling())`` gives SAEM's estimates an objective, and keeps their gradient, standard errors
     and evidence.
 
@@ -130,6 +132,7 @@ class ImportanceSampling(AbstractAlgorithm):
     """
 
     conditional: ClassVar[bool] = True
+    mixtures: ClassVar[bool] = True
     samples: int = eqx.field(static=True, default=2048)
     replicates: int = eqx.field(static=True, default=16)
     proposal: Proposal = eqx.field(default_factory=Proposal)
@@ -165,9 +168,13 @@ class ImportanceSampling(AbstractAlgorithm):
         )
 
     def evaluate(self, engine: Engine, x: np.ndarray, seed: int) -> Estimate:
-        """The same, about modes searched from the engine's."""
-        predictor, design = engine.predictor, engine.design
-        at = jnp.asarray(x)
+        """The same, about modes searched from the engine's; of a mixture, of all its classes."""
+        each = [self._evaluate(engine, d, x, seed) for d in designs(engine.predictor, engine.design)]
+        return each[0] if len(each) == 1 else _together(engine.predictor, x, each)
+
+    def _evaluate(self, engine: Engine, design: Design, x: np.ndarray, seed: int) -> Estimate:
+        """Of one class."""
+        predictor, at = engine.predictor, jnp.asarray(x)
         modes, placed = centred(self.proposal.about, predictor, design, at, engine.eta)
         subjects, etas = modes.eta.shape
         each = -(-self.samples // self.replicates)
@@ -197,6 +204,27 @@ class ImportanceSampling(AbstractAlgorithm):
             for at in range(0, padded.shape[1], size)
         ]
         return np.concatenate(parts, axis=1)[:, :samples]
+
+
+def _together(predictor: Predictor, x: np.ndarray, each: list[Estimate]) -> Estimate:
+    """A mixture's, from its classes'; moments are those of the most probable class."""
+    objective = np.stack([e.by_subject for e in each])
+    value, _, weight = mixed(predictor, jnp.asarray(x), objective, np.zeros((*objective.shape, len(x))))
+
+    def chosen(a: list[Any]) -> np.ndarray:
+        return np.asarray(of_most_probable(weight, np.stack(a)))
+
+    known: list[MonteCarlo] = [e.evidence for e in each]
+    errors = np.sqrt(np.sum(np.square(weight * np.stack([k.errors for k in known])), axis=0))
+    evidence = dataclasses.replace(
+        known[0], error=float(np.sqrt(np.sum(np.square(errors)))), errors=errors, size=chosen([k.size for k in known]),
+        mean=chosen([k.mean for k in known]), sd=chosen([k.sd for k in known]),
+    )  # fmt: skip
+    return dataclasses.replace(
+        each[0], by_subject=np.asarray(value), eta=chosen([e.eta for e in each]),
+        settled=chosen([e.settled for e in each]), result=np.max([e.result for e in each], axis=0), evidence=evidence,
+        classes=np.asarray(weight).T,
+    )  # fmt: skip
 
 
 def summarised(

@@ -21,7 +21,9 @@ from twinjax.population.distributions import AbstractDistribution
 from twinjax.solve.compiling import compiled
 
 _ROWS = 256
-"""Rows that the chains of all subjects fill where `chains` is not given."""
+"""Rows that the chains of all subjects fill at least where `chains` is not given: saemix and Monolix see to 50."""
+_SPARSE, _MANY = 2.0, 16
+"""With fewer measurements a random effect, that many chains."""
 _WINDOW = 60
 """Fewest iterations over which a trace is judged level: the last half of it, once that is longer."""
 
@@ -35,8 +37,9 @@ class SAEM(AbstractAlgorithm):
     stochastic Newton step (`maximisation`). It has no objective of its own; importance sampling after it gives one
     (``SAEM().then(ImportanceSampling())``). Standard errors are those of FOCEI, linearised at the estimates.
 
-    **Parameters**: `chains` of each subject (None: as many as fill one batch of the solver, at least
-    two; where data say little of a random effect, 10 to 20, or noise draws its variance to zero); `explore`
+    **Parameters**: `chains` of each subject (None: two, or as many as make 256 in all, as saemix and Monolix have 50 by
+    default; 16 where a subject has on average fewer than two measurements a random effect, as the noise of few chains
+    would draw a variance that data say little of to zero); `explore`
     and `average`, the most iterations of each phase; `tolerance`, Monte Carlo error of an unconstrained parameter (a
     relative one for most) at which averaging ends; `decay`; `cooling`, the least ratio of a variance to the one
     before in the first iterations; `prior`, `component`, `block` and `independent`, sweeps of each Metropolis kernel
@@ -73,6 +76,11 @@ class SAEM(AbstractAlgorithm):
         return search.ended()
 
 
+def _enough(subjects: int, measured: float) -> int:
+    """How many chains, of subjects with so many measurements a random effect."""
+    return max(2, math.ceil(_ROWS / subjects), _MANY if measured < _SPARSE else 0)
+
+
 class _State(eqx.Module):
     x: Any
     chains: Chains
@@ -86,7 +94,8 @@ class _Search:
         engine = task.engine
         self.method, self.task = method, task
         self.subjects, etas = task.eta.shape
-        self.chains = method.chains or max(2, math.ceil(_ROWS / self.subjects))
+        there = np.asarray(engine.design.observed.there)
+        self.chains = method.chains or _enough(self.subjects, float(np.sum(there)) / there.shape[0] / max(etas, 1))
         self.design = tiled(engine.design, self.chains)
         self.split = Split.of(engine.predictor, engine.design, task.x)
         self.steps = Steps.of(
