@@ -10,7 +10,19 @@ from twinjax.datasets import theophylline
 from twinjax.io.study import Study, StudyError, data_file, read_study, shipped
 from twinjax.io.study.plans import MethodPlan
 from twinjax.io.study.toml import to_toml
-from twinjax.observation import Additive, Combined, CombinedLinear, LogNormalError, PowerError, Proportional
+from twinjax.observation import (
+    M4,
+    Additive,
+    Combined,
+    CombinedLinear,
+    Logistic,
+    LogNormalError,
+    NegativeBinomial,
+    Ordered,
+    PowerError,
+    Proportional,
+    TimeToEvent,
+)
 from twinjax.population.distributions import LogNormal
 from twinjax.population.effects import Allometry, Categorical, Exponential, Linear, Maturation, Power
 from twinjax.population.variability import LogitScale, LogScale, NaturalScale
@@ -77,6 +89,67 @@ def test_the_study_that_ships():
 )
 def test_residual_errors(said, kind):
     assert type(Study.of(changed("model/residual/plasma", said)).residual["plasma"]) is kind
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"likelihood": "Logistic"}, Logistic()),
+        ({"likelihood": "NegativeBinomial", "dispersion": 0.3}, NegativeBinomial(0.3)),
+        ({"likelihood": "Ordered", "first": -1.0, "steps": [1.0, 2.0]}, Ordered(-1.0, (1.0, 2.0))),
+        ({"likelihood": "TimeToEvent", "cumulative": "plasma"}, TimeToEvent("plasma")),
+    ],
+)
+def test_likelihoods(said, kind):
+    study = Study.of(changed("model/residual/plasma", said))
+    assert study.residual["plasma"] == kind
+    assert Study.of(tomllib.loads(study.to_toml())).residual == study.residual
+
+
+def test_a_likelihood_of_ones_own(tmp_path):
+    (tmp_path / "own.py").write_text(
+        "from twinjax.observation import Logistic\n\n\nclass Mine(Logistic):\n    scale: float = 1.0\n"
+    )
+    study = Study.of(changed("model/residual/plasma", {"likelihood": "own.py:Mine", "scale": 2.0}), folder=tmp_path)
+    assert study.residual["plasma"].scale == 2.0
+    assert tmp_path / "own.py" in study.files
+    assert Study.of(tomllib.loads(study.to_toml())).residual["plasma"].scale == 2.0  # from anywhere
+    text = problems(changed("model/residual/plasma", {"likelihood": "Logistics"}))
+    assert "[model.residual.plasma] likelihood: there is no likelihood 'Logistics'" in text
+    assert "'Logistic'" in text
+    missing = problems(changed("model/residual/plasma", {"likelihood": "NegativeBinomial"}))
+    assert "dispersion: is missing" in missing
+
+
+def test_occasions_mixtures_and_limits_of_quantification():
+    tables = changed("model/occasions", {"covariate": "OCC", "levels": [1, 2], "variability": {"cl": 0.2, "v": 0.1},
+                                         "correlations": {"cl,v": 0.3}})  # fmt: skip
+    tables["model"]["mixture"] = {"covariate": "kind", "probabilities": [0.7, 0.3]}
+    tables["model"]["covariates"] = {"cl": {"categorical": "kind", "changes": {"2": -0.5}}}
+    tables["model"]["quantification"] = {"plasma": "m4"}
+    study = Study.of(tables)
+    again = Study.of(tomllib.loads(study.to_toml()))
+    for own in (study.population(), again.population()):
+        assert own.etas[3:] == ("cl.occasion.1", "v.occasion.1", "cl.occasion.2", "v.occasion.2")
+        assert float(own.theta["corr.cl.occasion.v.occasion"]) == 0.3
+        assert float(own.theta["mixture.1"]) == 0.7
+        assert own.quantification == {"plasma": M4()}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("model/occasions", {"covariate": "OCC", "levels": 2, "variability": {"clx": 0.2}}, "clx"),
+        ("model/occasions", {"covariate": "OCC", "variability": {"cl": 0.2}}, "levels: is missing"),
+        ("model/occasions", {"covariate": "OCC", "levels": ["a"], "variability": {"cl": 0.2}}, "holds 'a'"),
+        ("model/occasions", {"covariate": "OCC", "levels": 2}, "occasions need variability"),
+        ("model/mixture", {"covariate": "kind", "probabilities": [0.7, 0.7]}, "have the sum 1"),
+        ("model/mixture", {"covariate": "kind", "probabilities": [0.7, 0.3]}, "no effect reads 'kind'"),
+        ("model/quantification", {"plasma": "M5"}, "there is no 'M5'"),
+    ],
+)
+def test_slips_in_them_are_named(path, value, said):
+    assert said in problems(changed(path, value))
 
 
 @pytest.mark.parametrize(

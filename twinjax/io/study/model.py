@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import sys
 from collections.abc import Iterable, Mapping
@@ -13,13 +14,20 @@ from twinjax.models import REGISTRY, Molar, coupled
 from twinjax.models.base import AbstractModel, output_names, parameter_units
 from twinjax.naming import bind, names, suggestion
 from twinjax.observation import (
+    AbstractLikelihood,
     AbstractResidual,
     Additive,
+    Binary,
     Combined,
     CombinedLinear,
+    Logistic,
     LogNormalError,
+    NegativeBinomial,
+    Ordered,
+    Poisson,
     PowerError,
     Proportional,
+    TimeToEvent,
 )
 from twinjax.population.effects import (
     AbstractEffect,
@@ -52,15 +60,22 @@ def read_model(table: Table, folder: Path) -> tuple[AbstractModel | None, tuple[
 
 def model_class(table: Table, key: str, folder: Path, files: list[Path]) -> type[AbstractModel] | None:
     """The class that a key names: one of the library, or ``file.py:Class``."""
+    known = {c.__name__: c for c in REGISTRY}
+    return class_of(table, key, folder, files, known, AbstractModel, "model", "`twinjax models` lists them; ")
+
+
+def class_of(
+    table: Table, key: str, folder: Path, files: list[Path], known: Mapping[str, Any], base: type, what: str, more: str
+) -> Any:
+    """The class that a key names: one of `known`, or a `base` of the user's, ``file.py:Class``; None for neither."""
     said = table.text(key)
     if not said:
         return None
-    known = {c.__name__: c for c in REGISTRY}
     if said in known:
         return known[said]
     if ":" not in said:
         hint = suggestion(said, known).partition(" Known:")[0].rstrip(".")
-        table.problem(key, f"there is no model {said!r}{hint} `twinjax models` lists them; your own is file.py:Class")
+        table.problem(key, f"there is no {what} {said!r}{hint} {more}your own is file.py:Class")
         return None
     name, _, wanted = said.rpartition(":")
     file = (folder / name).resolve()
@@ -73,11 +88,11 @@ def model_class(table: Table, key: str, folder: Path, files: list[Path]) -> type
     except Exception as error:
         table.problem(key, f"{name} cannot be imported: {type(error).__name__}: {error}")
         return None
-    classes = {n: c for n, c in vars(own).items() if isinstance(c, type) and issubclass(c, AbstractModel)}
+    classes = {n: c for n, c in vars(own).items() if isinstance(c, type) and issubclass(c, base)}
     found = classes.get(wanted)
-    if found is None or found is AbstractModel:
+    if found is None or found is base:
         mine = [n for n, c in classes.items() if c.__module__ == own.__name__]
-        table.problem(key, f"{name} has no model {wanted!r}{suggestion(wanted, mine)}")
+        table.problem(key, f"{name} has no {what} {wanted!r}{suggestion(wanted, mine)}")
         return None
     return found
 
@@ -238,11 +253,35 @@ _RESIDUALS: Mapping[frozenset[str], Any] = {
 }
 
 
-def read_residuals(table: Table, model: AbstractModel) -> dict[str, AbstractResidual]:
-    """Output -> residual error; the keys say which: ``{ additive = 0.7, proportional = 0.1 }``."""
+_LIKELIHOODS = {c.__name__: c for c in (Binary, Logistic, Poisson, NegativeBinomial, Ordered, TimeToEvent)}
+
+
+def read_likelihood(table: Table, folder: Path, files: list[Path]) -> AbstractLikelihood | None:
+    """One of the library, or ``likelihood = "file.py:Class"``; the other keys are its parameters."""
+    cls = class_of(table, "likelihood", folder, files, _LIKELIHOODS, AbstractLikelihood, "likelihood", "")
+    if cls is None:
+        return None
+    values: dict[str, Any] = {}
+    for f in dataclasses.fields(cls):
+        how = "what the likelihood asks for: a number, a list of numbers or an output's name"
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if required or f.name in table:
+            said = table.any(f.name, (int, float, str, list), how)
+            values[f.name] = tuple(said) if isinstance(said, list) else said
+    table.done()
+    return None if None in values.values() else cls(**values)
+
+
+def read_residuals(
+    table: Table, model: AbstractModel, folder: Path, files: list[Path]
+) -> dict[str, AbstractResidual | AbstractLikelihood]:
+    """Output -> residual error, whose keys say which: ``{ additive = 0.7, proportional = 0.1 }``; or a likelihood with
+    its parameters: ``{ likelihood = "Ordered", first = -1, steps = [1, 2] }``.
+    """
     found = {}
     for key, full in table.names(output_names(model), "output").items():
-        error = _residual(table.table(key))
+        own = table.table(key)
+        error = read_likelihood(own, folder, files) if "likelihood" in own else _residual(own)
         if error is not None:
             found[full] = error
     return found
@@ -258,7 +297,8 @@ def _residual(table: Table) -> AbstractResidual | None:
         hint = suggestion(unknown[0], known) if unknown else ""
         table.problem(
             "", "a residual error has additive, proportional, both (combined1 or combined2 by kind), lognormal, or "
-            f"proportional and exponent; here is {', '.join(sorted(said)) or 'nothing'}{hint}",
+            "proportional and exponent, and other data a likelihood; here is "
+            f"{', '.join(sorted(said)) or 'nothing'}{hint}",
         )  # fmt: skip
         return None
     error = cls(**{name: table.number(name) for name in sorted(said)})

@@ -15,6 +15,7 @@ from typing import Any
 from twinjax.io.against import check_against
 from twinjax.io.nonmem import read_nonmem
 from twinjax.io.problems import DataError
+from twinjax.io.study.levels import read_mixture, read_occasions, read_quantification
 from twinjax.io.study.model import (
     Pair,
     model_class,
@@ -27,13 +28,17 @@ from twinjax.io.study.model import (
 from twinjax.io.study.plans import CohortPlan, DataPlan, FitPlan, read_cohort, read_data, read_fit
 from twinjax.io.study.tables import StudyError, Table
 from twinjax.io.study.toml import to_toml
-from twinjax.models.base import AbstractModel
+from twinjax.models.base import AbstractModel, output_names
 from twinjax.naming import leaves, names, resolve, suggestion
-from twinjax.observation import AbstractResidual
+from twinjax.observation import AbstractLikelihood, AbstractQuantification, AbstractResidual
 from twinjax.population.effects import AbstractEffect
+from twinjax.population.mixture import Mixture
+from twinjax.population.occasions import Occasions
 from twinjax.population.population import Population
 from twinjax.population.subject import TrialData
 from twinjax.population.variability import AbstractScale
+
+_PARTS = ("variability", "correlations", "covariates", "occasions", "mixture", "quantification", "residual")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +46,9 @@ class Study:
     """Data, a model with what varies about it, and what to do with them.
 
     **Parameters**: `name`, the file's; `folder`, from which its file names count; `tables`, as written (overrides in
-    place); `model`, at the starting values; `variability`, `correlations`, `covariates`, `residual`, as `Population`
-    takes them; `data`, None for a study that only simulates; `fit`; `cohort`; `files`, the study and the user's models.
+    place); `model`, at the starting values; `variability`, `correlations`, `covariates`, `occasions`, `mixture`,
+    `quantification`, `residual`, as `Population` takes them; `data`, None for a study that only simulates; `fit`;
+    `cohort`; `files`, the study and the user's models and likelihoods.
     """
 
     name: str
@@ -52,7 +58,10 @@ class Study:
     variability: Mapping[str, AbstractScale]
     correlations: Mapping[Pair, float]
     covariates: Mapping[str, tuple[AbstractEffect, ...]]
-    residual: Mapping[str, AbstractResidual]
+    occasions: Occasions | None
+    mixture: Mixture | None
+    quantification: Mapping[str, AbstractQuantification]
+    residual: Mapping[str, AbstractResidual | AbstractLikelihood]
     data: DataPlan | None
     fit: FitPlan
     cohort: CohortPlan
@@ -80,7 +89,7 @@ class Study:
             problems.append('there is no [model]; write [model], then name = "OneCompartmentOral"')
             raise StudyError(problems, source)
         model, files = read_model(table, folder)
-        parts = {k: table.table(k) for k in ("variability", "correlations", "covariates", "residual")}
+        parts = {k: table.table(k) for k in _PARTS}
         table.done()
         data = read_data(Table(top.values["data"], "data", problems)) if "data" in top else None
         fit = read_fit(Table(top.values.get("fit", {}), "fit", problems))
@@ -88,13 +97,17 @@ class Study:
             raise StudyError(problems, source)
         known = names(model)
         variability = read_variability(parts["variability"], known)
+        more = list(files)
+        residual = read_residuals(parts["residual"], model, folder, more)
         study = Study(
             name=name, folder=folder, tables=copy.deepcopy(dict(tables)), model=model, variability=variability,
             correlations=read_correlations(parts["correlations"], variability),
             covariates=read_effects(parts["covariates"], known),
-            residual=read_residuals(parts["residual"], model), data=data, fit=fit,
+            occasions=read_occasions(parts["occasions"], known), mixture=read_mixture(parts["mixture"]),
+            quantification=read_quantification(parts["quantification"], output_names(model)),
+            residual=residual, data=data, fit=fit,
             cohort=read_cohort(Table(top.values.get("cohort", {}), "cohort", problems), model),
-            files=(*(() if file is None else (file,)), *files),
+            files=(*(() if file is None else (file,)), *more),
         )  # fmt: skip
         if not problems:
             problems += study._misnamed()
@@ -145,7 +158,8 @@ class Study:
     def _population(self, fixed: tuple[str, ...], estimate: tuple[str, ...]) -> Population:
         return Population(
             self.model, variability=self.variability, correlations=self.correlations, covariates=self.covariates,
-            residual=self.residual, fixed=fixed, estimate=estimate,
+            occasions=self.occasions, mixture=self.mixture, quantification=self.quantification, residual=self.residual,
+            fixed=fixed, estimate=estimate,
         )  # fmt: skip
 
     def source(self) -> Path:
@@ -173,7 +187,9 @@ class Study:
             raise
         except ValueError as error:
             raise StudyError([f"[data] {error}"], self._label) from None
-        wrong = check_against(trial, self.model, covariates=self.population().covariate_names)
+        unseen = () if self.mixture is None else (self.mixture.covariate,)
+        needed = [n for n in self.population().covariate_names if n not in unseen]
+        wrong = check_against(trial, self.model, covariates=needed)
         if wrong:
             raise DataError(wrong, f"{file.name} and {type(self.model).__name__}")
         return trial
@@ -191,10 +207,11 @@ class Study:
         tables = copy.deepcopy(dict(self.tables))
         if self.data is not None and (own := self.folder / Path(self.data.file).expanduser()).is_file():
             tables["data"]["file"] = str(own.resolve())
-        for key, value in tables["model"].items():
-            if isinstance(value, str) and ":" in value:
-                name, _, cls = value.rpartition(":")
-                tables["model"][key] = f"{(self.folder / name).resolve()}:{cls}"
+        for table in (tables["model"], *tables["model"].get("residual", {}).values()):
+            for key, value in table.items():
+                if isinstance(value, str) and ":" in value:
+                    name, _, cls = value.rpartition(":")
+                    table[key] = f"{(self.folder / name).resolve()}:{cls}"
         return to_toml(tables)
 
     def starting(self, values: Mapping[str, float]) -> Study:
