@@ -21,6 +21,7 @@ from twinjax.estimation.transform import Transform
 from twinjax.models import OneCompartment, OneCompartmentOral
 from twinjax.models.base import AbstractModel
 from twinjax.progress import Search
+from twinjax.runs import Run
 from twinjax.units import Amount, Bounds, Concentration, Rate, Unit, Volume
 
 # ------------------------------------------------------------------------------------------------------ distributions
@@ -246,6 +247,30 @@ def test_draws_as_arviz_data(posterior):
     summary = arviz_stats.summary(data, var_names=["omega.v"], round_to="none")
     assert summary["mean"].iloc[0] == pytest.approx(posterior.theta["omega.v"])
     assert summary["r_hat"].iloc[0] == pytest.approx(posterior.evidence.rhat["omega.v"], abs=1e-6)
+
+
+def test_a_run_keeps_the_draws(posterior, tmp_path):
+    Run.create("fit", out=tmp_path / "r").store(posterior)
+    kept = pd.read_parquet(tmp_path / "r" / "draws.parquet")
+    assert kept.shape == (4000, 4 + len(posterior.evidence.names))
+    second = kept[kept.chain == 1].sort_values("draw")
+    np.testing.assert_array_equal(second["omega.v"], posterior.evidence.draws[1, :, 1])
+
+
+def test_after_focei(posterior):
+    """The same posterior: 400 draws of at least 100 effective, means within 4 of their errors."""
+    population, trial, _ = hierarchy()
+    method = tj.FOCEI().then(tj.NUTS(warmup=300, draws=1000, acceptance=0.95))
+
+    def stop(step):
+        if step.stage == 1 and step.step == 400:
+            raise KeyboardInterrupt
+
+    found = tj.fit(population, trial, method=method, progress=stop, covariance=False)
+    assert {h.stage for h in found.history} == {0, 1}
+    assert found.evidence.draws.shape == (4, 100, 2)
+    table = posterior.evidence.table
+    assert np.all(np.abs(found.evidence.table["mean"] - table["mean"]) < 0.4 * table["sd"])
 
 
 def test_an_interruption_keeps_the_draws_so_far():

@@ -36,8 +36,9 @@ class Run:
 
     It holds ``manifest.json`` (status, command, versions, device, seed, hashes of the inputs), ``study.toml`` (the
     study as run, which can be run again), ``log.txt``, and what was found: ``results.json`` and tables (of a fit:
-    ``estimates``, ``etas``, ``predictions``) as Parquet and CSV, and ``plots/``. A search that did not end leaves
-    ``partial.json``, the best point so far. Files are written under another name and renamed when complete.
+    ``estimates``, ``etas``, ``predictions``, a posterior's ``draws``) as Parquet and CSV, and ``plots/``. A search that
+    did not end leaves ``partial.json``, the best point so far. Files are written under another name and renamed when
+    complete.
     """
 
     folder: Path
@@ -176,6 +177,8 @@ class Run:
         self.write_frame("estimates", fit.table.reset_index())
         self.write_frame("etas", etas(fit))
         self.write_frame("predictions", diagnose(fit))
+        for own, frame in getattr(fit.evidence, "frames", {}).items():
+            self.write_frame(own, frame)
         (self.folder / PARTIAL).unlink(missing_ok=True)
         self.log(f"objective {fit.objective:.3f}. {fit.verdict}")
 

@@ -139,6 +139,18 @@ class Posterior(AbstractEvidence):
         said = [f"{n} ~ {self._prior(n)}" + ("" if n in self.given else " (default)") for n in self.names]
         return "priors: " + ", ".join(said)
 
+    @property
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """``draws``, a row a draw: chain, draw, lp, diverging and every parameter. Draws of etas are in `to_arviz`."""
+        chains, draws, _ = self.draws.shape
+        place = {"chain": np.repeat(np.arange(chains), draws), "draw": np.tile(np.arange(draws), chains)}
+        more = {"lp": self.density.ravel(), "diverging": self.diverged.ravel()}
+        return {
+            "draws": pd.DataFrame(
+                {**place, **more, **{n: self.draws[..., i].ravel() for i, n in enumerate(self.names)}}
+            )
+        }
+
     def to_arviz(self) -> Any:
         """The draws as ArviZ data (an xarray `DataTree`): groups `posterior` and `sample_stats`.
 

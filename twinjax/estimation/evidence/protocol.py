@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import abc
 
+import pandas as pd
+
 
 class AbstractEvidence(abc.ABC):
     """The judgement of a method that has no gradient to judge by: a posterior, a stochastic approximation."""
@@ -27,3 +29,8 @@ class AbstractEvidence(abc.ABC):
     def remarks(self) -> str:
         """What a printed fit adds below its table; empty for none."""
         return ""
+
+    @property
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """Tables by name that a run's folder keeps besides the usual ones."""
+        return {}
