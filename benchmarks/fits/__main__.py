@@ -1,10 +1,10 @@
 """How long do population fits take, beside other engines on the same machine? One question, a JSON line per engine and case.
 
 Theophylline, phenobarbital, warfarin and eight cases of the ACoP 2016 grid from the same starting values: twinjax by FOCEI
-(`compile` apart: what the first fit of a shape costs before its search; median of `--repeats` fits for the rest) and SAEM, R's nlme,
+(`compile` apart: what the first fit of a shape costs before its search; median of `--repeats` fits for the rest), R's nlme,
 saemix and OpenPMX where they are installed. As each minimises something else, `at_estimates` is twinjax's FOCEI objective at
-an engine's estimates, and `worse_by` that less the best objective known. What is published of NONMEM and nlmixr2, on their
-authors' machines, stands in `published_s`.
+an engine's estimates, and `worse_by` that less the best objective known; of OpenPMX only its own objective is known, which is
+another. What is published of NONMEM and nlmixr2, on their authors' machines, stands in `published_s`.
 
 Run as ``python benchmarks/fits DATA [--only theophylline] [--engines twinjax,nlme,saemix,openpmx] [--openpmx PROGRAM]``. saemix is
 found where ``R_LIBS`` says.
@@ -108,7 +108,7 @@ def main() -> None:
         if "openpmx" in wanted and given.openpmx is not None:
             found["OpenPMX"] = by_openpmx.fitted(case, given.openpmx.resolve())
         for engine, line in found.items():
-            reached = at(case, line["estimates"]) if "estimates" in line else line.get("objective")
+            reached = at(case, line["estimates"]) if "estimates" in line else None
             if reached is not None:
                 line |= {"at_estimates": round(reached, 3), "worse_by": round(reached - case.target, 3)}
             load = round(os.getloadavg()[0], 1)

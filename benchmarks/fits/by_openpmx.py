@@ -11,6 +11,7 @@ from typing import Any
 
 from cases import Case
 
+_PATIENCE = 600
 _LINEAR = {"oral1": ("onecomp_depot", ("v", "cl", "ka")), "bolus1": ("onecomp", ("v", "cl")), "infusion1": ("onecomp", ("v", "cl")),
            "bolus2": ("twocomp", ("v1", "v2", "cl", "q"))}  # fmt: skip
 _OPENPMX = {"v": "V", "cl": "CL", "ka": "KA", "v1": "V1", "v2": "V2", "q": "Q2"}
@@ -30,7 +31,7 @@ def control(case: Case, data: Path) -> str:
     names = list(case.start)
     if case.structure in _LINEAR:
         advan, wanted = _LINEAR[case.structure]
-        shown = {n: _OPENPMX[n] for n in names}
+        shown = {n: "V1" if (advan, n) == ("onecomp", "v") else _OPENPMX[n] for n in names}
         solver, central = (
             f"$ADVAN({advan})",
             "A(2) / V" if case.structure == "oral1" else f"A(1) / {shown.get('v1', shown.get('v'))}",
@@ -67,10 +68,13 @@ def fitted(case: Case, program: Path) -> dict[str, Any]:
         case.table.to_csv(data, index=False)
         (Path(folder) / "case.gr").write_text(control(case, Path("data.csv")))
         began = time.perf_counter()
-        done = subprocess.run([str(program), "case.gr"], cwd=folder, capture_output=True, text=True)
+        words = ["timeout", str(_PATIENCE), str(program), "case.gr"]
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
         whole = time.perf_counter() - began
     found = re.findall(r"time ([\d.]+) neval \d+ objfn (-?[\d.]+)", done.stdout)
+    if done.returncode == 124:
+        return {"failed": f"not done in {_PATIENCE} s"}
     if not found:
-        return {"failed": (done.stdout + done.stderr)[-300:]}
+        return {"failed": (done.stdout + done.stderr).strip().splitlines()[0][:300]}
     seconds, objective = found[-1]
-    return {"seconds": float(seconds), "whole": round(whole, 2), "objective": round(float(objective), 3)}
+    return {"seconds": float(seconds), "whole": round(whole, 2), "own_objective": round(float(objective), 3)}
