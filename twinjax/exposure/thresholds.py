@@ -36,7 +36,7 @@ def threshold(
             f"the measure is {at_low + level:g} at a dose of {between[0]:g} and {at_high + level:g} at {between[1]:g}, "
             f"both on one side of {level:g}; give doses that bracket it"
         )
-    x = 0.5 * (low + high)
+    x = best = 0.5 * (low + high)
     for _ in range(steps):
         value, gradient = (float(v) for v in slope(x))
         low, high = (x, high) if (value - level) * at_low > 0.0 else (low, x)
