@@ -332,3 +332,7 @@ def test_bad_ingredients_are_refused_in_words():
         Substance(Compound(log_p=1.5, fu=0.3), 300.0, clint=-1.0)
     with pytest.raises(ValueError, match="no formulation 'syrup' of itraconazole"):
         itraconazole("syrup")
+
+
+def test_a_dose_in_milligrams():
+    np.testing.assert_allclose(midazolam().umol(325.78), 1000.0, rtol=1e-12)

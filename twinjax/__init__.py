@@ -43,6 +43,7 @@ _HOMES = {
         "TruncatedNormal", "Uniform",
     ),
     "twinjax.population.cohort": ("Cohort", "cohort", "subjects"),
+    "twinjax.bodies": ("Substance", "body"),
     "twinjax.physiology": ("anatomy", "people", "person"),
     "twinjax.solve.problem": ("Problem", "Solution"),
     "twinjax.solve.exact": ("Exact",),
@@ -138,6 +139,7 @@ if TYPE_CHECKING:
     from twinjax.assimilation.recommend import Recommendation, compare_therapies, recommend
     from twinjax.assimilation.storage import load_twin, save_twin
     from twinjax.assimilation.twin import Twin
+    from twinjax.bodies import Substance, body
     from twinjax.dosing import Regimen
     from twinjax.electrophysiology.calibrate import calibrate
     from twinjax.electrophysiology.cipa import cipa

@@ -48,7 +48,8 @@ def body(
     organs: Anatomy | None = None,
     cardiac_output: Any = None,
 ) -> WholeBody:
-    """A body with these drugs in it.
+    """A body with these drugs in it; doses in umol (`Substance.umol`), into ``venous.drug``, ``stomach.drug``,
+    ``tablet.drug``.
 
     Tissues are perfusion- or permeability-limited, whichever is slower, by the predicted permeability of their cells;
     the liver has a membrane where a drug is a substrate of an uptake transporter. Enzymes turn over where a drug of

@@ -65,6 +65,10 @@ class Substance(eqx.Module):
         if known(self.filtered) != 0.0:
             check_fraction("filtered", self.filtered)
 
+    def umol(self, mg: Scalar) -> Any:
+        """A dose in mg as the umol that a body takes."""
+        return mg / self.molar_mass * 1000.0
+
     @property
     def cell_permeability(self) -> Any:
         """Permeability of cells' membranes (cm/min), ``(M / 336)^-6 10^logMA / 5 x 1e-4``, M without halogens.
