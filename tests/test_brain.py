@@ -13,9 +13,10 @@ from twinjax import Regimen, simulate
 from twinjax.cli import app
 from twinjax.exposure import fold_errors
 from twinjax.io.brain import read_brain_drugs
-from twinjax.models import OneCompartment, PermeabilityLimitedBrain, check_units, coupled
+from twinjax.models import OneCompartment, PermeabilityLimitedBrain, ThreeCompartment, check_units, coupled
 from twinjax.models.base import no_input
 from twinjax.models.brain.brain import BarrierBrain, Barriers, BrainAnatomy
+from twinjax.models.brain.rat import RatBrainAcetaminophen, RatBrainMorphine
 from twinjax.models.pbpk import WholeBody
 from twinjax.naming import leaves
 
@@ -196,3 +197,44 @@ def test_a_wrong_table_is_refused_in_words(tmp_path, old, new, message):
 def test_an_unknown_source_is_refused(drugs):
     with pytest.raises(ValueError, match="paracetamol has no ps_bbb of 'optimised'; did you mean 'optimized'"):
         drugs["paracetamol"].model("optimised")
+
+
+# ------------------------------------------------------------------------------------------------------------------- rats
+
+
+def test_acetaminophen_in_a_rats_ventricles(shared_data):
+    """Six concentrations over 4 h beside another program's run (six printed digits), and its listed ratios of areas."""
+    table = pd.read_csv(shared_data / "physiology/bbb_cns_pbpk/westerhout2012_rat_acetaminophen_15mgkg_run.csv")
+    model, dose = RatBrainAcetaminophen.typical(), 15.0 * 0.25
+    check_units(model)
+    bile = Regimen.infusion(2.5e-4 * 240.0 * dose, over=4.0, into="plasma")
+    times = table.t_min.to_numpy() / 60.0
+    out = simulate(model, Regimen.infusion(dose, over=1.0 / 6.0, into="plasma") + bile, times, throw=True).output
+    columns = {"plasma": "C_plasma_u", "ecf": "C_brainECF", "lv": "C_LV", "tfv": "C_TFV", "cm": "C_CM", "sas": "C_SAS"}
+    for name, column in columns.items():
+        found = 1e3 * np.asarray(getattr(out, name)[0])
+        np.testing.assert_allclose(found, table[column], rtol=1e-4, atol=1e-5 * table[column].max(), err_msg=name)
+    area = {n: np.trapezoid(np.asarray(getattr(out, n)[0]), times) for n in ("plasma", "ecf", "lv", "cm")}
+    for name, listed in (("ecf", 0.831), ("lv", 0.425), ("cm", 0.294)):
+        assert area[name] / area["plasma"] == pytest.approx(listed, abs=6e-4)
+
+
+def test_morphine_in_a_rats_striatum(shared_data):
+    """Four runs: 4 mg/kg without and with elacridar, 10 and 40 mg/kg, as listed to six digits (samples each minute)."""
+    table = pd.read_csv(shared_data / "physiology/bbb_cns_pbpk/groenendaal2007_rat_morphine_runs.csv")
+    ml = 0.06
+    blood = ThreeCompartment(cl=20.0 * ml, v1=68.1e-3, q2=15.5 * ml, v2=0.739, q3=17.8 * ml, v3=0.133)
+    times = np.arange(0.0, 241.0) / 60.0
+    check_units(RatBrainMorphine.typical())
+    for row in table.itertuples():
+        brain = RatBrainMorphine.typical()
+        if row.elacridar:
+            brain = dataclasses.replace(brain, keff=0.0113 * 60.0)
+        model = coupled({"brain.blood": "pk.plasma"}, pk=blood, brain=brain)
+        regimen = Regimen.infusion(row.dose_mg_kg * 0.3, over=1.0 / 6.0, into="pk.central")
+        out = simulate(model, regimen, times, throw=True).output
+        ecf = 1e3 * np.asarray(out.brain.ecf[0])
+        assert 1e3 * float(out.pk.plasma.max()) == pytest.approx(row.Cblood_max, rel=1e-4)
+        assert ecf.max() == pytest.approx(row.ECF_max, rel=1e-4)
+        assert np.trapezoid(ecf[:166]) == pytest.approx(row.AUC_ECF_0_165_ng_min_mL, rel=1e-4)
+        assert ecf[[60, 240]] == pytest.approx([row.C_ECF_60, row.C_ECF_240], rel=1e-4)
