@@ -12,7 +12,7 @@ from twinjax.units import Scalar
 
 STAGES = {"normal": 1.0, "mild": 0.75, "moderate": 0.45, "severe": 0.225, "failure": 0.10}
 """Renal function as a fraction of 100 mL/min/1.73 m2, at the middle of KDIGO's G2 (60-89), G3 (30-59), G4 (15-29) and
-G5 (below 15): KDIGO 2012, Kidney Int Suppl 3:1, doi:10.1038/kisup.2012.73."""
+G5 (below 15): KDIGO 2012, Kidney Int Suppl 3:1."""
 
 
 def filtration(who: Person) -> Any:

@@ -14,7 +14,7 @@ def clarithromycin() -> Substance:
     drug; tablets dissolve at once.
     **Reference**: Open Systems Pharmacology, Clarithromycin-Model 1.2 (Moj et al. 2017, AAPS J 19:298,
     doi:10.1208/s12248-016-0009-9): fu Chu 1993; Km, turnover, kinact, permeability and renal clearance as listed there;
-    blood:plasma 0.64, Rowland Yeo et al. 2010, doi:10.1016/j.ejps.2010.04.001.
+    blood:plasma 0.64 is a common value of body models, whose origin is not traced.
     """
     return Substance(
         Compound(log_p=2.3, fu=0.3, bases=8.99, blood_to_plasma=0.64),

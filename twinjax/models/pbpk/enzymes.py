@@ -22,7 +22,7 @@ class Enzymes(eqx.Module):
     E is activity over baseline, all concentrations unbound, p any number of perpetrators, competitive (Ki) or not (Kn).
     **Parameters**: by enzyme, `amount` in the organ (umol), `kdeg` turnover (1/h) of those whose amount may change; an
     enzyme without it stays at its baseline.
-    **Reference**: Rowland Yeo et al. 2010, Eur J Pharm Sci 43:160, doi:10.1016/j.ejps.2010.04.001.
+    **Reference**: Rowland Yeo et al. 2011, Eur J Pharm Sci 43:160, doi:10.1016/j.ejps.2011.04.008.
     """
 
     amount: dict[str, MolarAmount] = eqx.field(default_factory=dict)
