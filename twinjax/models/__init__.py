@@ -1,7 +1,7 @@
 """Every model, in one list: a new model is a file in this folder and a line here."""
 
 from twinjax.models.base import AbstractModel, Balance, Route, Transit, check_units
-from twinjax.models.body.body import Body
+from twinjax.models.body.acetaminophen import AcetaminophenBody
 from twinjax.models.brain.brain import PermeabilityLimitedBrain
 from twinjax.models.chip.gut_liver import GutLiverChip
 from twinjax.models.coupled import Molar, coupled
@@ -97,6 +97,7 @@ REGISTRY: tuple[type[AbstractModel], ...] = (
     BergmanMinimal,
     UVAPadova,
     PermeabilityLimitedBrain,
+    AcetaminophenBody,
     AcetaminophenToxicity,
     GutLiverChip,
     WarfarinINR,
@@ -122,12 +123,12 @@ REGISTRY: tuple[type[AbstractModel], ...] = (
 __all__ = [
     "REGISTRY",
     "AbstractModel",
+    "AcetaminophenBody",
     "AcetaminophenToxicity",
     "Balance",
     "BergmanMinimal",
     "BertalanffyGrowth",
     "BlissEffect",
-    "Body",
     "CARTKinetics",
     "CARTTumour",
     "CiPACell",

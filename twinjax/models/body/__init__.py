@@ -1,1 +1,1 @@
-"""Bodies: organs that exchange blood, and the plumbing between them."""
+"""Published bodies of one drug each, as their authors wrote them."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+import functools
+import operator
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 
 from twinjax.models.base import AbstractModel, Balance
-from twinjax.models.body.organ import Flow, total
-from twinjax.models.body.organs import PermeableTissue, Two
 from twinjax.naming import names
 from twinjax.units import (
     Amount,
@@ -34,6 +35,13 @@ _VEIN = {"gut": "portal", "spleen": "portal", "pancreas": "portal", "kidney": "r
 Activity = Annotated[Scalar, Unit("1"), Bounds(0.0, 12.0)]
 
 
+class Two(eqx.Module):
+    """A substance in an organ's plasma, and in its tissue."""
+
+    blood: Amount
+    tissue: Amount
+
+
 class Substance(eqx.Module):
     """How one substance spreads: `ps` (L/h) across every organ's membrane, `kp` tissue:plasma, `kp_forearm` there."""
 
@@ -52,6 +60,11 @@ class Spread(eqx.Module):
     arterial: Amount
     venous: Amount
     urine: Amount
+
+
+def total(terms: Sequence[Any]) -> Any:
+    """Their sum, without a zero to start from, which would have no unit."""
+    return functools.reduce(operator.add, terms)
 
 
 class Dextromethorphan(AbstractModel):
@@ -169,35 +182,33 @@ class Dextromethorphan(AbstractModel):
         portal = total([self.flow[n] for n in ORGANS if _VEIN.get(n) == "portal"])
         outer = (1.0 - self.shunt) * self.flow["forearm"]
         passed = self.shunt * self.flow["forearm"]
-        supply = {n: Flow(self.flow[n], arterial, 1.0) for n in ORGANS if n != "lung"}
-        supply["forearm"] = Flow(outer, arterial, 1.0)
-        supply["liver"] = Flow(
-            self.flow["liver"] + portal,
-            (self.flow["liver"] * arterial + portal * veins["portal"]) / (self.flow["liver"] + portal),
-            1.0,
-        )
+        hepatic = self.flow["liver"] + portal
         whole = total([self.flow[n] for n in ORGANS if n != "lung"])
-        supply["lung"] = Flow(whole, venous, 1.0)
+        rate = {**self.flow, "forearm": outer, "liver": hepatic, "lung": whole}
+        entering = {n: rate[n] * arterial for n in ORGANS}
+        entering["liver"] = self.flow["liver"] * arterial + portal * veins["portal"]
+        entering["lung"] = whole * venous
         organs, out = {}, {}
         for n in ORGANS:
             kp = what.kp_forearm if n == "forearm" else what.kp
-            organ = PermeableTissue(self.blood[n], self.tissue[n], what.ps * kp, kp)
-            organs[n], out[n] = organ.exchange(y.organs[n], supply[n])
-        extra = self.leak * outer * out["forearm"].concentration
+            blood, tissue = y.organs[n].blood / self.blood[n], y.organs[n].tissue / self.tissue[n]
+            across = what.ps * (blood * kp - tissue)
+            out[n] = rate[n] * blood
+            organs[n] = Two(entering[n] - out[n] - across, across)
         organs["forearm"] = Two(organs["forearm"].blood - self.leak * passed * arterial, organs["forearm"].tissue)
         excreted = what.excretion * y.organs["kidney"].tissue
         for n, gained in {**formed, "kidney": -excreted}.items():
             organs[n] = Two(organs[n].blood, organs[n].tissue + gained)
-        entering = {v: total([out[n].flux for n in ORGANS if _VEIN.get(n) == v]) for v in _VESSELS}
-        entering["brachial"] = entering["brachial"] + passed * arterial
-        rate = {v: total([supply[n].rate for n in ORGANS if _VEIN.get(n) == v]) for v in _VESSELS}
-        rate["brachial"] = self.flow["forearm"]
-        returning = total([rate[v] * veins[v] for v in _VESSELS if v != "portal"])
+        drained = {v: total([out[n] for n in ORGANS if _VEIN.get(n) == v]) for v in _VESSELS}
+        drained["brachial"] = drained["brachial"] + passed * arterial
+        through = {v: total([rate[n] for n in ORGANS if _VEIN.get(n) == v]) for v in _VESSELS}
+        through["brachial"] = self.flow["forearm"]
+        returning = total([through[v] * veins[v] for v in _VESSELS if v != "portal"])
         return Spread(
             organs=organs,
-            veins={v: entering[v] - rate[v] * veins[v] for v in _VESSELS},
-            arterial=out["lung"].flux - whole * arterial - extra,
-            venous=returning - supply["lung"].flux,
+            veins={v: drained[v] - through[v] * veins[v] for v in _VESSELS},
+            arterial=out["lung"] - whole * arterial - self.leak * out["forearm"],
+            venous=returning - whole * venous,
             urine=excreted,
         )
 
