@@ -18,6 +18,9 @@ def cipa(
     out: Annotated[Path, typer.Option(help="The .csv file to write.")] = Path("risk.csv"),
     only: Annotated[list[str] | None, typer.Option(help="Only this drug; repeatable.")] = None,
     beats: Annotated[int, typer.Option(min=1, help="How many beats to pace, at 0.5 Hz.")] = 1000,
+    periodic: Annotated[
+        bool, typer.Option("--periodic", help="Find the periodic orbit: a fifth of the beats.")
+    ] = False,
     analysed: Annotated[int, typer.Option(min=1, help="How many last beats to look at.")] = 1,
     draws: Annotated[int, typer.Option(min=0, help="Draws of the uncertainty; needs the two folders below.")] = 0,
     hill_samples: Annotated[Path | None, typer.Option(help="Folder of DRUG_IC50_samples.csv[.gz].")] = None,
@@ -54,7 +57,7 @@ def cipa(
             blocks = read_hill_samples(_samples(hill_samples, f"{name}_IC50_samples.csv"))
             bound = read_binding_samples(_samples(binding_samples, f"{name}_boot_pars.csv"))
             drugs[name] = drug.sampled(blocks, bound, draws, seed)
-    found = assess(drugs, beats=beats, analysed=analysed)
+    found = assess(drugs, beats=beats, analysed=analysed, periodic=periodic)
     table = found.table()
     with atomic(out) as part:
         table.to_csv(part, index=False)
