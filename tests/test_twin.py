@@ -136,6 +136,68 @@ def test_linear_and_normal_equals_kalman(method):
     assert other.trail[-1]["again"] is method.ordered
 
 
+class Level(AbstractModel):
+    """A level that is read off as it is now, so that a parameter that walks is the local-level model."""
+
+    level: Annotated[float, Unit("1"), Bounds(-np.inf, np.inf)]
+
+    nonnegative = False
+
+    class State(eqx.Module):
+        added: Number
+
+    class Output(eqx.Module):
+        value: Number
+
+    def derivative(self, t, y, u):
+        return self.State(added=u.added)
+
+    def output(self, t, y, u):
+        return self.Output(value=self.level + y.added)
+
+    @classmethod
+    def typical(cls):
+        return cls(level=1.0)
+
+
+def test_a_drift_equals_kalman_with_process_noise():
+    """Filtered and smoothed: the local-level model by Kalman's filter and the smoother of Rauch, Tung & Striebel."""
+    steps, times = np.array([1.0, 3.0, 4.0]), np.array([0.5, 2.0, 3.5, 5.0])
+    values = np.array([1.4, 2.2, 0.7, 2.9])
+    base = tj.Population(Level.typical(), variability={"level": tj.NaturalScale(0.8)}, residual=tj.Additive(0.5))
+    population = tj.drifting(base, {"level": 0.6}, steps)
+    twin = tj.Twin.of(population, covariates=tj.stages(steps), seed=3)
+    twin = tj.assimilate(twin, tj.Measurements.of(times[:2], values[:2]))
+    twin = tj.assimilate(twin, tj.Measurements.of(times[2:], values[2:]))
+    noise, widths = 0.25, 0.36 * np.array([1.0, 2.0, 1.0])
+    means, spreads, ahead = [], [], []
+    mean, spread = 1.0, 0.64
+    for k, y in enumerate(values):
+        if k:
+            spread = spread + widths[k - 1]
+        ahead.append(spread)
+        gain = spread / (spread + noise)
+        mean, spread = mean + gain * (y - mean), (1.0 - gain) * spread
+        means.append(mean)
+        spreads.append(spread)
+    smooth, width = [means[-1]], [spreads[-1]]
+    for k in range(2, -1, -1):
+        back = spreads[k] / ahead[k + 1]
+        width.insert(0, spreads[k] + back**2 * (width[0] - ahead[k + 1]))
+        smooth.insert(0, means[k] + back * (smooth[0] - means[k]))
+    order = ["level", "level.step1", "level.step2", "level.step3"]
+    which = [population.etas.index(n) for n in order]
+    eta = np.asarray(twin.belief.mean[0])[which]
+    cov = np.asarray(twin.belief.covariance[0])[np.ix_(which, which)]
+    walk = np.tril(np.ones((4, 4)))
+    np.testing.assert_allclose(1.0 + walk @ eta, smooth, atol=1e-8)
+    np.testing.assert_allclose(np.diag(walk @ cov @ walk.T), width, atol=1e-8)
+    with pytest.raises(ValueError, match="parameter with variability"):
+        tj.drifting(base, {"slope": 0.1}, steps)
+    with pytest.raises(ValueError, match="increasing"):
+        tj.drifting(base, {"level": 0.1}, [2.0, 1.0])
+
+
 def test_particles_converge_to_the_posterior():
     """Nonlinear, with a value below the limit: mean and covariance within 4 standard errors of 2,000 particles."""
     measured = tj.Measurements(

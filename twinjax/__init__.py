@@ -51,6 +51,7 @@ _HOMES = {
     "twinjax.solve.fused": ("Fused",),
     "twinjax.solve.simulate": ("simulate",),
     "twinjax.assimilation.assimilate": ("assimilate", "assimilate_each"),
+    "twinjax.assimilation.drift": ("drifting", "stages"),
     "twinjax.assimilation.forecast": ("Forecast", "forecast", "what_if"),
     "twinjax.assimilation.goals": ("At", "Average", "Exposure", "Goal", "Highest", "Lowest"),
     "twinjax.assimilation.history": ("News",),
@@ -127,6 +128,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from twinjax.assimilation.assimilate import assimilate, assimilate_each
+    from twinjax.assimilation.drift import drifting, stages
     from twinjax.assimilation.forecast import Forecast, forecast, what_if
     from twinjax.assimilation.goals import At, Average, Exposure, Goal, Highest, Lowest
     from twinjax.assimilation.history import News

@@ -60,7 +60,7 @@ def from_dict(
     if history.hash != trail[-1]["data"]:
         raise ValueError("the data are not those that the audit trail ends with; do not rely on this twin")
     fresh = Twin.of(
-        prior, id=history.id, covariates={n: c[0][1] for n, c in history.covariates.items()}, start=history.start,
+        prior, id=history.id, covariates=dict(history.covariates), start=history.start,
         method=method, backend=backend, seed=saved["seed"],
     )  # fmt: skip
     if fingerprint(fresh.population) != trail[-1]["population"]:

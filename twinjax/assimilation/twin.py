@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -30,6 +30,9 @@ from twinjax.solve.simulate import choose
 
 _SPAN = 168.0
 """Over so long a time, in the model's unit, a patient is looked at when the backend is chosen."""
+
+
+Covariate = float | Sequence[tuple[float, float]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,7 +60,7 @@ class Twin:
         prior: Population | Fit,
         *,
         id: str = "patient",
-        covariates: Mapping[str, float] | None = None,
+        covariates: Mapping[str, Covariate] | None = None,
         doses: Regimen | None = None,
         start: float = 0.0,
         method: AbstractAssimilation | None = None,
@@ -68,7 +71,8 @@ class Twin:
         """A twin that knows no measurement yet.
 
         **Parameters**: `prior`, a population, or a fit, whose estimates are taken as known; `covariates`, by name
-        (genotypes and other categories by their numbers); `doses`, given or planned; `start`, the time at which the
+        (genotypes and other categories by their numbers), or (time, value) of every change that is known, the first
+        value from always; `doses`, given or planned; `start`, the time at which the
         model's initial state holds; `method`, None for `MAP()`; `backend`, None for the automatic choice; `when`, the
         clock of the audit trail (default now).
         **Raises** `ValueError` for a covariate that the population needs and is not given, a mixture.
@@ -82,29 +86,29 @@ class Twin:
                              "population for the prior")  # fmt: skip
         # a Python number would be compiled in
         population = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), population)
-        news = News(doses=doses or Regimen.none(), covariates=dict(covariates or {}))
-        history, method = _begun(population, str(id), float(start), news), method or MAP()
+        news = News(doses=doses or Regimen.none())
+        history, method = _begun(population, str(id), float(start), news, covariates or {}), method or MAP()
         problem, _ = posed(population, [history], np.linspace(start, start + _SPAN, 7)[None])
         belief = jax.device_get(method.prior(population, 1, random_key(seed, 0, "prior")))
         twin = Twin(population, history, belief, method, choose(problem, backend), seed, ())
-        return noted(twin, "begun", {"prior": said, "news": news_dict(news)}, twin, when)
+        return noted(twin, "begun", {"prior": said, "news": news_dict(news), "known": _known(history)}, twin, when)
 
     def another(
         self,
         id: str,
         *,
-        covariates: Mapping[str, float] | None = None,
+        covariates: Mapping[str, Covariate] | None = None,
         doses: Regimen | None = None,
         start: float = 0.0,
         when: datetime.datetime | None = None,
     ) -> Twin:
         """A twin of another patient, that knows no measurement yet: same prior, method, backend and seed."""
-        news = News(doses=doses or Regimen.none(), covariates=dict(covariates or {}))
-        history = _begun(self.population, str(id), float(start), news)
+        news = News(doses=doses or Regimen.none())
+        history = _begun(self.population, str(id), float(start), news, covariates or {})
         belief = jax.device_get(self.method.prior(self.population, 1, random_key(self.seed, 0, "prior")))
         twin = dataclasses.replace(self, history=history, belief=belief, trail=())
         known = {n: self.trail[0][n] for n in ("prior", "population")}
-        return noted(twin, "begun", {**known, "news": news_dict(news)}, twin, when)
+        return noted(twin, "begun", {**known, "news": news_dict(news), "known": _known(history)}, twin, when)
 
     @property
     def id(self) -> str:
@@ -164,11 +168,24 @@ class Twin:
         return pd.DataFrame(rows)
 
 
-def _begun(population: Population, id: str, start: float, news: News) -> History:
+def _begun(population: Population, id: str, start: float, news: News, covariates: Mapping[str, Covariate]) -> History:
+    """**Raises** `ValueError` for a covariate that is needed and is not there, or is no number."""
     for name in population.covariate_names:
-        if name not in news.covariates:
-            raise ValueError(f"the population needs the covariate {name!r}{suggestion(name, news.covariates)}")
-    return History(id, start=start).joined(news)[0]
+        if name not in covariates:
+            raise ValueError(f"the population needs the covariate {name!r}{suggestion(name, covariates)}")
+    changes = {}
+    for name, given in covariates.items():
+        own = [(-np.inf, given)] if isinstance(given, int | float) else sorted(given)
+        values = [float(v) for _, v in own]
+        if not np.all(np.isfinite(values)):
+            raise ValueError(f"patient {id}: covariate {name} is {given}; give finite numbers")
+        changes[name] = ((-np.inf, values[0]), *((float(t), float(v)) for t, v in own[1:]))
+    return History(id, start, covariates=changes).joined(news)[0]
+
+
+def _known(history: History) -> dict[str, Any]:
+    """The covariates of a history, in plain numbers."""
+    return history.to_dict()["covariates"]
 
 
 def noted(twin: Twin, what: str, said: Mapping[str, Any], before: Twin, when: datetime.datetime | None) -> Twin:
