@@ -275,6 +275,7 @@ def test_the_command_writes_a_table(folder, tmp_path, monkeypatch):
     assert set(table["drug"]) == {"dofetilide", "verapamil"}
     assert table["qnet_uC_per_uF"].between(0.05, 0.08).all()
     assert "Written to" in done.output
+    assert "P(high)" in done.output
     bad = CliRunner().invoke(app, ["cipa", *tables, "--only", "dofetilid"])
     assert bad.exit_code == 2
     assert "did you mean 'dofetilide'" in bad.output.replace("\n", " ")

@@ -64,8 +64,13 @@ def cipa(
     if json:
         print_json({"drugs": found.drugs().to_dict(orient="records"), "rows": len(table), "context": str(CIPA)})
         return
+    short = {
+        "drug": "drug", "score_uC_per_uF": "score", "score_low": "2.5 %", "score_high": "97.5 %", "p_low": "P(low)",
+        "p_intermediate": "P(mid)", "p_high": "P(high)", "risk": "risk", "known_risk": "known",
+    }  # fmt: skip
     shown = found.drugs()
-    show_table(shown.itertuples(index=False), shown.columns)
+    columns = [c for c in short if c in shown]
+    show_table(shown[columns].itertuples(index=False), [short[c] for c in columns], title="score in uC/uF")
     if context:
         say(str(CIPA))
     say(f"Written to {out}: {len(table)} rows")
