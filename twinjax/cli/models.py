@@ -66,7 +66,10 @@ def _told(model: Any) -> dict[str, Any]:
     doc = inspect.getdoc(cls) or ""
     parts = {key: declared(zeros(c)) for key, c in (("State", cls.State), ("Input", cls.Input), ("Output", cls.Output))}
     states, inputs, outputs = ({n: str(u) if u else "?" for n, (u, _) in p.items()} for p in parts.values())
-    units, constant = {n: str(u) if u else "?" for n, (u, _) in declared(model).items()}, Population(model).fixed
+    units = {n: str(u) if u else "?" for n, (u, _) in declared(model).items()}
+    limits = {n: b for n, (_, b) in declared(model).items()}
+    at_limit = [n for n, v in leaves(model).items() if not limits[n].lower < float(v) < limits[n].upper]
+    constant = Population(model, fixed=at_limit).fixed
     return {
         "name": cls.__name__,
         "summary": doc.split("\n\n")[0].replace("\n", " "),
