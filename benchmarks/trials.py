@@ -300,7 +300,7 @@ def nimotuzumab(data: Path) -> Case:
     """
     d = pd.read_csv(data / "nimotuzumab_tmdd/nimoData.csv")
     d = d[["ID", "TIME", "AMT", "RATE", "DV", "MDV", "EVID"]].assign(CMT=1)
-    d["DV"] = d.DV.where(d.EVID != 0, 0.0).pipe(np.exp).where(d.EVID == 0, 0.0)
+    d["DV"] = np.where(d.EVID == 0, np.exp(d.DV), 0.0)
     trial = tj.read_nonmem(d, outputs=1, doses={1: "central"}, covariates=[], name="nimotuzumab")
     names = {
         "ka": 1.0,
