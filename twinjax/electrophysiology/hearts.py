@@ -24,7 +24,8 @@ HEALTHY = {
 }  # fmt: skip
 """Ranges of undiseased human ventricular cells at 1 Hz, in ms, mV and mV/ms.
 
-Passini et al. 2017, Front Physiol 8:668, doi:10.3389/fphys.2017.00668, from Britton et al. 2017, Front Physiol 8:278.
+Passini et al. 2017, Front Physiol 8:668, doi:10.3389/fphys.2017.00668, from Britton et al. 2017, Front Physiol 8:278;
+not compared with their printed tables.
 """
 
 
