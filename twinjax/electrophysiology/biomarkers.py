@@ -1,6 +1,6 @@
 """What a beat comes to: durations, voltages, calcium and charge, read off its trace between the samples.
 
-Between samples the trace is the cubic through values and slopes (Hermite), so that times are found to some 1e-4 ms on
+Between samples the trace is the cubic through values and slopes (Hermite), so that times are found to some 1e-3 ms on
 `beat_times`' grid and every number has a gradient.
 """
 
@@ -68,12 +68,15 @@ class Beat(eqx.Module):
 
 
 def beat_times(cycle_length: float) -> np.ndarray:
-    """Times of a beat at which to sample it (ms): 0.02 apart about the upstroke, 2 where it repolarises."""
+    """Times of a beat at which to sample it (ms): 0.02 apart about the upstroke, then wider, 600 from 60 ms to the end.
+
+    Their number is the same for all cycles above 60 ms, so that one compiled beat serves them.
+    """
     pieces = [np.arange(0.0, 5.0, 0.02), np.arange(5.0, 20.0, 0.1), np.arange(20.0, 60.0, 0.5)]
     early = np.concatenate(pieces)
-    early = early[early < cycle_length]
-    late = np.linspace(60.0, cycle_length, 2 + int(cycle_length - 60.0) // 2) if cycle_length > 60.0 else [cycle_length]
-    return np.concatenate([early, late])
+    if cycle_length <= 60.0:
+        return np.append(early[early < cycle_length], cycle_length)
+    return np.concatenate([early, np.linspace(60.0, cycle_length, 600)])
 
 
 def biomarkers(times: Any, trace: Trace) -> Beat:

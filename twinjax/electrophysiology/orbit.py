@@ -41,7 +41,8 @@ def orbit(
     **Parameters**: as `pace`; `limit`, the most beats; `tolerance`, the largest change of a state over a beat,
     relative to its size and 1e-4.
     **Assumptions**: the rhythm repeats with every beat. Where the cell alternates or skips beats, an orbit found may be
-    one that pacing leaves (`pace` with ``keep=2`` from it shows that), or none is found.
+    one that pacing leaves (`pace` with ``keep=2`` from it shows that), or none is found. ToR-ORd's chloride takes
+    very many beats to settle: from a start far from its rhythm the limit is reached first.
     **Returns** a `Rhythm`, whose `beats` is how many were taken; `result` is `NO_STEADY_STATE` where none was found.
     **Raises** `ValueError` as `pace`.
     **Reference**: Walker & Ni 2011, SIAM J Numer Anal 49:1715, doi:10.1137/10078356X.

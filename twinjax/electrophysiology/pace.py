@@ -21,7 +21,12 @@ from twinjax.solve.fused.steps import Rodas5P
 from twinjax.solve.problem import AbstractBackend
 
 BACKEND = Fused(rtol=1e-6, atol=1e-9, method=Rodas5P())
-"""How beats are integrated unless told otherwise."""
+"""How beats are integrated unless told otherwise.
+
+Measured on the CiPA cell at 2 s, qNet of the third beat against 1e-9 (benchmarks/heart.py): 2e-7 at 1e-6, 6e-7 at 1e-5
+and 3e-6 at 1e-4, which is 2.7 times as quick. 442 steps a beat at 1e-6. The fastest rate, of hERG's inactivation at
+rest, is above 100 per ms, and holds an explicit method to steps of some 0.02 ms.
+"""
 
 
 def stimulus(density: float = 80.0, duration: float = 0.5, into: str = "v") -> Regimen:
