@@ -252,9 +252,8 @@ def tumours(folder: Path, fitted: int, alone: bool) -> None:
     times = np.concatenate([np.zeros((len(every), 1)), times], axis=1)
     guess = np.asarray(tj.simulate(persons, dose, times).output.tumour.size)[:, 1:]
     settled = np.asarray([t.trail[-1]["settled"] for t in twins])
-    guess[~settled] = np.stack(models["last value"])[
-        ~settled
-    ]  # a twin that did not settle says so; then the last value
+    # a twin that did not settle says so; then the last value
+    guess = np.where(settled[:, None], guess, np.stack(models["last value"]))
     off = np.abs(guess - np.stack(truth))
     other = np.setdiff1d(np.arange(len(every)), some)
     q = np.concatenate([t.quantiles[-2:] for t in last])
