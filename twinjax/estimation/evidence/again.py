@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from twinjax.estimation.engine import Engine
@@ -32,7 +31,7 @@ def engine_of(fit: Fit) -> tuple[Engine, np.ndarray]:
     objective = last.objective if isinstance(last, AbstractAlgorithm) else last
     assert isinstance(objective, AbstractObjective)
     engine = Engine.of(fit.population, fit.trial, objective, fit.priors, fit.backend)
-    engine.eta = jnp.asarray(fit.eta)
+    engine.begin(fit.eta)
     return engine, np.asarray(engine.predictor.transform.pack(fit.population.theta))
 
 
@@ -77,7 +76,7 @@ class Weighted:
 
     def restart(self) -> None:
         """Back to those random effects."""
-        self.engine.eta = self.begin
+        self.engine.begin(self.begin)
 
 
 class Moved:

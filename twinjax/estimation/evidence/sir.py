@@ -162,7 +162,7 @@ def objectives(
     found, begin = np.full(len(x), np.inf), engine.eta
     if chunk is None:
         for i, v in enumerate(x):
-            engine.eta = begin
+            engine.begin(begin)
             found[i] = engine(v)[0]
             if note is not None:
                 note(i + 1)
@@ -175,7 +175,7 @@ def objectives(
             found[at : at + chunk] = np.where(np.isfinite(total), total, np.inf)
             if note is not None:
                 note(at + len(part))
-    engine.eta = begin
+    engine.begin(begin)
     return found
 
 

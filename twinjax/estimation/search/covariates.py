@@ -258,7 +258,7 @@ class _Models:
     def settle(self, active: frozenset[int]) -> None:
         """Start the models to come from this one."""
         self.x = self.ends[active][1]
-        self.engine.eta = self.begin
+        self.engine.begin(self.begin)
         self.engine(self.x)
         self.begin = self.engine.eta
         self.curved = hessian(self.engine, self.x)
