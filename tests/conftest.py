@@ -1,5 +1,6 @@
 """Tests are laws; they run in float64."""
 
+import gc
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,25 @@ import jax
 import pytest
 
 jax.config.update("jax_enable_x64", True)
+
+
+MAPS = Path("/proc/self/maps")
+MANY = 30_000
+"""Linux gives a process 65,530 maps of memory, and each compiled program takes several; beyond, compilers crash."""
+
+
+@pytest.fixture(autouse=True)
+def programs_are_forgotten_in_time(request):
+    """A process that has compiled for hundreds of tests lets its programs go."""
+    yield
+    session = request.session
+    session.tests_run = getattr(session, "tests_run", 0) + 1
+    if session.tests_run % 10 == 0 and MAPS.exists():
+        with MAPS.open() as maps:
+            many = sum(1 for _ in maps) > MANY
+        if many:
+            jax.clear_caches()
+            gc.collect()
 
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
