@@ -24,9 +24,7 @@ from twinjax.assays import CloneBounds, Counts, TwoLevels, find_clones
 from twinjax.io.counts import read_counts
 
 IMATINIB = [0, 0.03125, 0.0625, 0.125, 0.25, 0.375, 0.5, 1.25, 2.5, 3.75, 5.0]
-BAF3 = CloneBounds(
-    growth=(0.0, 0.1), ec50=(1e-6, 50), hill=(1e-3, 20), share=(0, 0.5), shares=0.9, noise=(1e-6, 2500)
-)
+BAF3 = CloneBounds(growth=(0.0, 0.1), ec50=(1e-6, 50), hill=(1e-3, 20), share=(0, 0.5), shares=0.9, noise=(1e-6, 2500))
 NOISE = {"MM130120": 1e6, "MM1420": 1.5e5, "MM19520": 1.5e5, "MM210819": 5e4, "MM3620": 1.5e5}
 
 
