@@ -35,9 +35,12 @@ METHODS = {"SAEM": tj.SAEM(), "ImportanceEM": tj.ImportanceEM(), "FOCEI": tj.FOC
 
 
 def read(folder: Path) -> tj.TrialData:
-    """Concentrations only; sex as 1 for women, as Monolix's effect has it."""
-    d = pd.read_csv(folder / "warfarin.csv")
-    d = d[d.dvid == "cp"].rename(columns=str.upper).assign(FEMALE=lambda d: d.SEX.eq("female").astype(float))
+    """Concentrations only; sex as 1 for women, as Monolix's effect has it. The file is the one that its runs read: 247
+    values, where `warfarin.csv` of the same trial has 251, four of them zero, and other numbers for the people.
+    """
+    d = pd.read_csv(folder / "monolix_warfarin_data.csv", na_values=".", encoding="utf-8-sig")
+    d = d[d.amt.notna() | (d.dvid == 1)].rename(columns=str.upper)
+    d = d.assign(EVID=d.AMT.notna().astype(int), AMT=d.AMT.fillna(0.0), FEMALE=1.0 - d.SEX)
     return tj.read_nonmem(
         d[["ID", "TIME", "AMT", "DV", "EVID", "WT", "FEMALE"]], covariates=["WT", "FEMALE"], name="warfarin"
     )

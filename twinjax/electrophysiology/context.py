@@ -6,8 +6,6 @@ import numpy as np
 
 from twinjax.context import ContextOfUse
 
-__all__ = ["CIPA", "ContextOfUse"]
-
 CIPA = ContextOfUse(
     question="Does this drug carry a low, an intermediate or a high risk of torsade de pointes in adults at "
     "therapeutic concentrations, so far as its block of seven cardiac currents tells?",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twinjax.electrophysiology.context import ContextOfUse
+from twinjax.context import ContextOfUse
 
 BRAIN = ContextOfUse(
     question=(

@@ -21,7 +21,7 @@ from twinjax.population.distributions import AbstractDistribution
 from twinjax.solve.compiling import compiled
 
 _ROWS = 256
-"""Rows that the chains of all subjects fill at least where `chains` is not given: saemix and Monolix see to 50."""
+"""Rows that the chains of all subjects fill at least where `chains` is not given: a choice of ours."""
 _SPARSE, _MANY = 1.2, 16
 """With fewer measurements a random effect, that many chains."""
 _WINDOW = 60
@@ -37,9 +37,9 @@ class SAEM(AbstractAlgorithm):
     stochastic Newton step (`maximisation`). It has no objective of its own; importance sampling after it gives one
     (``SAEM().then(ImportanceSampling())``). Standard errors are those of FOCEI, linearised at the estimates.
 
-    **Parameters**: `chains` of each subject (None: two, or as many as make 256 in all, as saemix and Monolix have 50 by
-    default; 16 where there are fewer than 1.2 measurements a random effect, as the noise of few chains would draw a
-    variance that data say little of to zero); `explore`
+    **Parameters**: `chains` of each subject (None: two, or as many as make 256 in all; 16 where there are fewer than
+    1.2 measurements a random effect, as the noise of few chains would draw a variance that data say little of to
+    zero); `explore`
     and `average`, the most iterations of each phase; `tolerance`, Monte Carlo error of an unconstrained parameter (a
     relative one for most) at which averaging ends; `decay`; `cooling`, the least ratio of a variance to the one
     before in the first iterations; `prior`, `component`, `block` and `independent`, sweeps of each Metropolis kernel
