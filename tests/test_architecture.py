@@ -17,7 +17,7 @@ MAY_KNOW = {
     "models": BASE | {"models"},
     "dosing": BASE,
     "drugs": BASE | {"drugs"},
-    "exposure": NOUNS | {"solve", "population", "drugs", "io", "electrophysiology.context", "exposure"},
+    "exposure": NOUNS | {"solve", "population", "drugs", "io", "context", "exposure"},
     "observation": BASE | {"observation"},
     "solve": SOLVE,
     "genetics": BASE | {"models", "genetics"},
