@@ -13,7 +13,7 @@ import pytest
 
 import twinjax.solve.fused.carry as carrying
 from twinjax.dosing import Regimen
-from twinjax.models import AbstractModel, Route
+from twinjax.models import AbstractModel, FribergMyelosuppression, Route, TwoCompartment, coupled
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.fused import Fused, Linear, Rodas5P, Tsit5
 from twinjax.solve.problem import OK, build
@@ -186,3 +186,19 @@ def test_how_long_an_inflow_acts(method, kernels_alone):
 
     hessian = jax.jacfwd(jax.jacfwd(level))(jnp.array([2.0, ON]))
     np.testing.assert_allclose(hessian, np.broadcast_to([[0.0, -1.0], [-1.0, 0.0]], (2, 2, 2)), atol=1e-12)
+
+
+def test_second_derivatives_in_many_directions(kernels_alone):
+    """Of neutropenia, seven states in eight parameters: traced alone, as it would otherwise go by another way."""
+    model = coupled(
+        {"pd.concentration": "pk.plasma"}, pk=TwoCompartment.typical(), pd=FribergMyelosuppression.typical()
+    )
+    flat, structure = jax.tree.flatten(model)
+    regimen = Regimen.infusion(300.0, over=3.0, into="pk.central")
+
+    def cells(x):
+        own = jax.tree.unflatten(structure, list(x))
+        return Fused(method=Tsit5()).solve(build(own, regimen, TIMES)).output.pd.neutrophils[0]
+
+    shape = jax.eval_shape(jax.jacfwd(jax.jacfwd(cells)), jnp.stack(flat))
+    assert shape.shape == (5, 8, 8)

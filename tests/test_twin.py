@@ -13,11 +13,13 @@ import scipy.optimize
 import scipy.stats
 
 import twinjax as tj
+from twinjax.assimilation.bedside import Bedside
 from twinjax.assimilation.belief import NormalBelief, Particles
 from twinjax.assimilation.history import History, written_out
 from twinjax.assimilation.storage import from_dict, to_dict
-from twinjax.models import OneCompartment
+from twinjax.models import OneCompartment, TwoCompartment
 from twinjax.models.base import AbstractModel
+from twinjax.solve.diffrax import Diffrax
 from twinjax.units import Bounds, Number, Unit
 
 WHEN = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -249,6 +251,13 @@ def test_the_mode_and_its_curvature_are_those_of_the_posterior(patient):
     ]
     np.testing.assert_allclose(patient.belief.covariance[0], np.linalg.inv(hessian), rtol=1e-4)
     assert patient.trail[-1]["settled"]
+
+
+def test_derivatives_are_in_random_effects_alone():
+    """Those in the population's parameters, which a twin takes as known, would be most of what compiles."""
+    drug = tj.Population(TwoCompartment.typical(), variability={"cl": 0.3, "v1": 0.2}, residual=tj.Additive(0.1))
+    bedside = Bedside.of(drug, Diffrax(), [History("a", 0.0)], [np.zeros(0, bool)])
+    assert bedside.predictor.every(bedside.x, jnp.zeros((1, 2)), bedside.design).shape == (1, 2)
 
 
 def test_order_missing_and_empty_news(patient):

@@ -59,7 +59,7 @@ class Bedside(eqx.Module):
         problem, covariates = _problem(population, trial, rows)
         design = Design(problem, observed, covariates)
         x = _packed(transform, population.theta)
-        return Bedside(Predictor.of(population, transform, backend, design), design, x, jnp.asarray(new))
+        return Bedside(Predictor.of(population, transform, backend, design, known=True), design, x, jnp.asarray(new))
 
     @property
     def population(self) -> Population:

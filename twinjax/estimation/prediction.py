@@ -55,7 +55,8 @@ class Predictor(eqx.Module):
 
     **Parameters**: `active`, the model's parameters that `z` holds, each with its place in time: None for one that is
     constant; `places`, how many of these there are (segments, or occasions if `by_occasion`); or, where fewer, `z` is
-    eta and the estimated parameters that individuals depend on, whose indices in `x` are `structural`.
+    eta and the estimated parameters that individuals depend on, whose indices in `x` are `structural` (none of them
+    where nothing is estimated but eta).
     """
 
     population: Population
@@ -67,9 +68,15 @@ class Predictor(eqx.Module):
     structural: tuple[int, ...] | None = eqx.field(static=True)
 
     @staticmethod
-    def of(population: Population, transform: Transform, backend: AbstractBackend, design: Design) -> Predictor:
-        """With the fewest directions that serve."""
+    def of(
+        population: Population, transform: Transform, backend: AbstractBackend, design: Design, *, known: bool = False
+    ) -> Predictor:
+        """With the fewest directions that serve; `known`, where the population's parameters are, and only eta moves:
+        then derivatives in them are neither carried nor compiled.
+        """
         p, occasions = population, population.occasions
+        if known:
+            return Predictor(p, transform, backend, (), 1, False, ())
         own = names(p.model)
         varying = (
             set(p.scales) | set(p.effects) | set(transform.names) | set(occasions.variability if occasions else ())
