@@ -18,6 +18,9 @@ from twinjax.models import (
     GompertzGrowth,
     LinearGrowth,
     LogisticGrowth,
+    Molar,
+    MyelomaBone,
+    MyelomaClones,
     MyelomaImmunity,
     OneCompartment,
     RibbaGlioma,
@@ -164,3 +167,72 @@ def test_cart_1025(archived):
                         "Persistent_CAR_T_cells": found.state.persistent}.items():  # fmt: skip
         scale = table[column].abs().max()
         np.testing.assert_allclose(np.asarray(got)[0][~near], table[column][~near], rtol=1e-4, atol=1e-4 * scale)
+
+
+# -------------------------------------------------------------------------------------------------------------- myeloma
+
+AYATI = np.array([
+    [0, 13, 300, 100, 1],
+    # day, osteoclasts, osteoblasts, bone, tumour: libRoadRunner's run of BIOMD0000000403 (rtol 1e-10), drug from day 600
+    [100, 0.005408809, 228.12299514, 107.772374306, 6.122639381],
+    [300, 18.89470415, 454.657404755, 99.414637495, 35.788185497],
+    [600, 1.431947974, 556.314445635, 76.266496346, 79.510752417],
+    [800, 5.149295094, 663.025865362, 59.403500268, 65.851260637],
+    [1000, 7.85069851, 608.503709322, 54.823027194, 46.709177888],
+    [1200, 8.751721577, 462.961980775, 57.227530142, 24.981101045],
+])  # fmt: skip
+
+
+def test_myeloma_bone_disease():
+    """Bone loss that treatment slows, per each column's peak; both solvers step over the corners of max(x, 0)."""
+    driven = coupled({"bone.concentration": "drug.plasma"}, drug=OneCompartment(cl=1e-30, v=1.0),
+                     bone=MyelomaBone.typical())  # fmt: skip
+    drug = tj.Regimen.dose(1.0, into="drug.central", at=600 * DAY)
+    found = tj.simulate(driven, drug, AYATI[:, 0] * DAY, backend=tj.Fused(rtol=1e-9, atol=1e-9)).output.bone
+    for i, got in enumerate((found.clasts, found.blasts, found.bone, found.tumour), 1):
+        np.testing.assert_allclose(np.asarray(got)[0], AYATI[:, i], rtol=0, atol=1e-4 * AYATI[:, i].max())
+
+
+def test_myeloma_clones_are_their_closed_forms():
+    """With room to grow and without IL-6 each clone is an exponential, and serum follows as its convolution."""
+    m = dataclasses.replace(MyelomaClones.typical(), capacity=1e15, induced=0.0, resistant=0.01)
+    driven = coupled({"myeloma.concentration": Molar("drug.plasma", 0.5)}, drug=OneCompartment(cl=1e-30, v=1.0),
+                     myeloma=m)  # fmt: skip
+    t = np.array([0.0, 12.0, 72.0, 500.0, 2000.0])
+    backend = tj.Fused(rtol=1e-9, atol=1e-12)
+    found = tj.simulate(driven, tj.Regimen.dose(0.15, into="drug.central"), t, backend=backend).output.myeloma
+    x = 0.3  # umol/L
+    want = {"cells": 0.0, "protein": 0.0, "light": 0.0}
+    for n, growth, survival, ec50 in (
+        (990.0, m.growth_s, m.survival_s, m.ec50_s),
+        (10.0, m.growth_r, m.survival_r, m.ec50_r),
+    ):
+        rate = float(growth + jnp.log(survival + (1 - survival) / (1 + (x / ec50) ** 2)))
+        want["cells"] += n * np.exp(rate * t)
+        for serum, made, lost in (("protein", m.secretion, m.catabolism), ("light", m.shedding, m.filtration)):
+            made, lost = float(made), float(lost)
+            swept = (np.exp(rate * t) - np.exp(-lost * t)) / (rate + lost)
+            want[serum] += n * made * (np.exp(-lost * t) / lost + swept)
+    for name, values in want.items():  # a dose at time 0 is seen at once, the state before it as well
+        np.testing.assert_allclose(np.asarray(getattr(found, name))[0], values, rtol=1e-6, err_msg=name)
+    assert want["light"][2] / want["light"][0] < want["protein"][2] / want["protein"][0]  # light chains fall first
+    assert want["cells"].argmin() == 3  # and the resistant clone comes back
+
+
+def test_myeloma_in_marrow_and_under_attack():
+    """IL-6 at the healthy level changes nothing and has a ceiling; effectors of another model kill by composition."""
+    m = dataclasses.replace(MyelomaClones.typical(), capacity=1e15, kill_n=0.0)
+
+    def growth(il6, **driven):
+        y = dataclasses.replace(m.initial(), il6=il6)
+        u = dataclasses.replace(m.Input(), **driven)
+        return float(m.derivative(0.0, y, u).sensitive / y.sensitive)
+
+    assert growth(1.0) == pytest.approx(float(m.growth_s), rel=1e-9)
+    assert growth(1e12) == pytest.approx(float(m.growth_s) * 3.0, rel=1e-9)  # 1 + half_il6
+    assert growth(1.0, cytotoxic=0.375) == pytest.approx(float(m.growth_s - m.kill_t / 2), rel=1e-9)
+    both = coupled({"myeloma.cytotoxic": "immunity.cytotoxic", "myeloma.killers": "immunity.killers"},
+                   immunity=MyelomaImmunity.typical(), myeloma=MyelomaClones.typical())  # fmt: skip
+    t = np.array([0.0, 500.0])
+    helped, alone = tj.simulate(both, times=t).output.myeloma, tj.simulate(MyelomaClones.typical(), times=t).output
+    assert float(helped.cells[0, 1]) < 0.9 * float(alone.cells[0, 1])

@@ -49,11 +49,15 @@ from twinjax.models.tumour.growth import (
     LogisticGrowth,
 )
 from twinjax.models.tumour.myeloma import MyelomaImmunity
+from twinjax.models.tumour.myeloma_bone import MyelomaBone
+from twinjax.models.tumour.myeloma_clones import MyelomaClones
 from twinjax.models.tumour.ribba import RibbaGlioma
 from twinjax.models.tumour.simeoni import SimeoniGrowth
 from twinjax.models.tumour.tham import ThamLungCancer
 from twinjax.models.tumour.two_clones import TwoClones
 from twinjax.models.tumour.zhu import ZhuPancreaticCells
+from twinjax.models.virus.acute import AcuteInfection
+from twinjax.models.virus.chronic import ChronicInfection
 
 REGISTRY: tuple[type[AbstractModel], ...] = (
     OneCompartment,
@@ -115,6 +119,10 @@ REGISTRY: tuple[type[AbstractModel], ...] = (
     CARTTumour,
     ZhuPancreaticCells,
     MyelomaImmunity,
+    MyelomaBone,
+    MyelomaClones,
+    AcuteInfection,
+    ChronicInfection,
     OharaRudy,
     CiPACell,
     ToRORd,
@@ -125,12 +133,14 @@ __all__ = [
     "AbstractModel",
     "AcetaminophenBody",
     "AcetaminophenToxicity",
+    "AcuteInfection",
     "Balance",
     "BergmanMinimal",
     "BertalanffyGrowth",
     "BlissEffect",
     "CARTKinetics",
     "CARTTumour",
+    "ChronicInfection",
     "CiPACell",
     "ClaretTumour",
     "EffectCompartment",
@@ -151,6 +161,8 @@ __all__ = [
     "LogLinearEffect",
     "LogisticGrowth",
     "Molar",
+    "MyelomaBone",
+    "MyelomaClones",
     "MyelomaImmunity",
     "OharaRudy",
     "OneCompartment",

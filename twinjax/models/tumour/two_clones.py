@@ -115,11 +115,19 @@ class TwoClones(AbstractModel):
 
         **Raises** `ValueError` for another number of clones.
         """
-        if len(clones.share) != 2:
-            raise ValueError(f"{len(clones.share)} clones; this tumour has two: take that fit of `find_clones`")
-        named = {
-            f"{name}_{end}": getattr(clones, name)[i]
-            for name in ("growth", "survival", "ec50", "hill")
-            for i, end in enumerate("sr")
-        }
-        return cls(cells=cells, resistant=clones.share[1], **named)
+        return cls(cells=cells, **named_by_clone(clones))
+
+
+def named_by_clone(clones):
+    """Parameters of both clones of a dish by name: `resistant`, and `growth_s` to `hill_r`.
+
+    **Raises** `ValueError` for another number of clones.
+    """
+    if len(clones.share) != 2:
+        raise ValueError(f"{len(clones.share)} clones; this tumour has two: take that fit of `find_clones`")
+    named = {
+        f"{name}_{end}": getattr(clones, name)[i]
+        for name in ("growth", "survival", "ec50", "hill")
+        for i, end in enumerate("sr")
+    }
+    return {"resistant": clones.share[1], **named}

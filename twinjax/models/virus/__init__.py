@@ -1,0 +1,1 @@
+"""Viral infections: virus, the cells that it enters, and drugs against it."""
