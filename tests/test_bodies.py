@@ -13,7 +13,6 @@ from twinjax.models.body.dextromethorphan import dextromethorphan
 from twinjax.models.body.glimepiride import glimepiride
 from twinjax.naming import bind, leaves, resolve
 from twinjax.solve.exact import Exact
-from twinjax.solve.simulate import choose, pose
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +70,7 @@ def test_acetaminophen_in_a_body(runs):
     table = runs("BIOMD0000000619")
     model, regimen = AcetaminophenBody.typical(), Regimen.dose(1400.0, into="lumen")
     times = table.time.to_numpy()
-    assert isinstance(choose(pose(model, regimen, times)), Exact)
-    s = simulate(model, regimen, times).state
+    s = simulate(model, regimen, times, backend=Exact()).state
     pairs = {
         "CVen": s.venous, "CArt": s.arterial, "CLiver": s.liver, "CMetabolized": s.metabolised, "CKidney": s.kidney,
         "CTubules": s.urine, "CRest": s.rest, "AGutlumen": s.lumen,

@@ -12,7 +12,7 @@ from twinjax.naming import bind
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
 from twinjax.solve.fused import Fused, Linear, Rodas5P, Tsit5
-from twinjax.solve.problem import NOT_FINITE, OK, RESULTS, build
+from twinjax.solve.problem import NOT_FINITE, OK, RESULTS, TOO_STIFF, build
 from twinjax.solve.simulate import choose, pose, simulate
 
 BACKENDS = {"exact": Exact(), "diffrax": Diffrax(), "fused": Fused()}
@@ -71,6 +71,40 @@ def test_times_in_any_order_come_back_in_that_order(backend):
     np.testing.assert_allclose(s.state.central, 10.0 * bateman(TIMES[shuffled]), rtol=RTOL[backend])
 
 
+def test_known_numbers_are_posed_without_jax():
+    """NumPy's arrays throughout, inside jit too: a person's problem is posed in a millisecond, not fifty."""
+    for times in (TIMES, TIMES[::-1]):
+        assert all(isinstance(x, np.ndarray) for x in jax.tree.leaves(pose(MODEL, TWICE, times)))
+
+    def inside(x):
+        assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(pose(MODEL, TWICE, TIMES)))
+        return x
+
+    jax.eval_shape(inside, 1.0)
+
+
+def test_numbers_posed_are_the_callers_no_more():
+    times = TIMES.copy()
+    problem = pose(MODEL, TWICE, times)
+    times[:] = 0.0
+    np.testing.assert_array_equal(problem.time[0], TIMES)
+
+
+def test_what_is_traced_is_posed_too():
+    """Slopes by a dose's amount and time and by the samples' times, of a model that is known."""
+
+    def plasma(amount, at, later):
+        return simulate(MODEL, Regimen.dose(amount, at=at), TIMES + later, backend=Exact()).output.plasma[0]
+
+    found = jax.jit(jax.jacfwd(plasma, argnums=(0, 1, 2)))(100.0, 0.2, 0.0)
+    at, h = TIMES - 0.2, 1e-5
+    slope = (bateman(at + h, ((0.0, 100.0),)) - bateman(at - h, ((0.0, 100.0),))) / (2.0 * h)
+    # central differences of 1e-5 in float64: 1e-10 of truncation and rounding alike
+    np.testing.assert_allclose(found[0], bateman(at, ((0.0, 1.0),)), rtol=1e-12)
+    np.testing.assert_allclose(found[1], -slope, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found[2], slope, rtol=1e-6, atol=1e-9)
+
+
 def test_sorted_times_cost_no_sorting():
     assert pose(MODEL, TWICE, TIMES).place is None
     assert pose(MODEL, TWICE, TIMES[::-1]).place is not None
@@ -101,6 +135,14 @@ def test_the_choice_of_backend():
     assert choose(pose(OneCompartmentMichaelisMenten.typical(), TWICE, times)).method == Tsit5()
     assert choose(pose(FullTMDD.typical(), TWICE, times)).method == Rodas5P()
     assert isinstance(choose(pose(OneCompartmentTransit.typical(), TWICE, times)), Diffrax)
+
+
+def test_too_stiff_for_a_matrix_exponential_is_a_result_of_that_patient():
+    """A rate times time beyond 4e6; others of the cohort are solved, and kernels serve it."""
+    many = bind(MODEL, {"ka": jnp.array([1.2, 1e9])})
+    found = simulate(many, TWICE, TIMES, backend=Exact())
+    np.testing.assert_array_equal(found.result, [OK, TOO_STIFF])
+    np.testing.assert_allclose(found.output.plasma[0], bateman(TIMES), rtol=RTOL["exact"])
 
 
 def test_no_backend_can_serve_says_what_each_said():

@@ -57,7 +57,7 @@ class Engine:
         transform = Transform.of(population)
         observed = observations(population, trial)
         method.check(population, observed)
-        problem = pose(subjects(population, trial))
+        problem = jax.tree.map(jnp.asarray, pose(subjects(population, trial)))  # moved to the device once
         backend = choose(problem, backend)
         design = Design(problem, observed, covariate_table(population, trial))
         named = {resolve(n, population.theta): d for n, d in priors.items()}

@@ -214,19 +214,52 @@ def no_input(model: AbstractModel) -> Any:
 
 def state_names(model: AbstractModel) -> tuple[str, ...]:
     """Names of a model's states, in order: compartment 1, 2, ... of a NONMEM data file."""
-    return names(jax.eval_shape(model.initial))
+    return _names(_of_states, *_form(model))
 
 
 def input_names(model: AbstractModel) -> tuple[str, ...]:
     """Names of a model's inputs: states that can be dosed, then driving signals, in field order."""
-    return names(no_input(model))
+    return _names(no_input, *_form(model))
 
 
 def output_names(model: AbstractModel) -> tuple[str, ...]:
     """Names of a model's outputs, in order: DVID 1, 2, ... of a data file."""
-    y = jax.eval_shape(model.initial)
-    t = jax.ShapeDtypeStruct((), jnp.result_type(float))
-    return names(jax.eval_shape(model.output, t, y, no_input(model)))
+    return _names(_of_outputs, *_form(model))
+
+
+def _of_states(model: AbstractModel) -> Any:
+    return model.initial()
+
+
+def _of_outputs(model: AbstractModel) -> Any:
+    return model.output(jnp.zeros((), jnp.result_type(float)), model.initial(), no_input(model))
+
+
+def route_kinds(model: AbstractModel) -> dict[str, Route]:
+    """State name -> its route with shapes in place of numbers: which of its fields are declared."""
+    return _shaped(_of_routes, *_form(model))
+
+
+def _of_routes(model: AbstractModel) -> Any:
+    return model.routes()
+
+
+def _form(model: AbstractModel) -> tuple[Any, tuple[Any, ...]]:
+    """What names depend on: everything of a model but its numbers."""
+    leaves, structure = jax.tree.flatten(model)
+    return structure, tuple(np.shape(x) for x in leaves)
+
+
+@functools.lru_cache(maxsize=4096)
+def _shaped(what: Any, structure: Any, shapes: tuple[Any, ...]) -> Any:
+    """`what(model)` with shapes in place of numbers, read once for every form of a model."""
+    numbers = [jax.ShapeDtypeStruct(s, jnp.result_type(float)) for s in shapes]
+    return jax.eval_shape(what, jax.tree.unflatten(structure, numbers))
+
+
+@functools.lru_cache(maxsize=4096)
+def _names(what: Any, structure: Any, shapes: tuple[Any, ...]) -> tuple[str, ...]:
+    return names(_shaped(what, structure, shapes))
 
 
 def parameter_units(model: AbstractModel) -> dict[str, str]:

@@ -23,7 +23,7 @@ from twinjax.solve.events import Steady, timeline
 from twinjax.solve.exact import finish
 from twinjax.solve.flat import field, ravel
 from twinjax.solve.problem import MAX_STEPS, NOT_FINITE, OK, STEP_TOO_SMALL, AbstractBackend, Problem, Solution
-from twinjax.solve.routes import Spread, route_table, undeclared
+from twinjax.solve.routes import Spread, transits, undeclared
 from twinjax.solve.sensitivity import forward_sensitivities, together
 from twinjax.solve.steady import fixed_point
 from twinjax.solve.stiffness import is_stiff
@@ -51,8 +51,7 @@ class Diffrax(AbstractBackend):
 
     def refusal(self, problem: Problem) -> str | None:
         """Refuses only what has no meaning."""
-        one = jax.tree.map(lambda x: x[0, 0], problem.model)
-        spread = route_table(jax.tree.map(lambda x: x[None], one), 1).spread
+        spread = transits(problem.model)
         if problem.steady and any(spread):
             return "a steady state of doses with transit absorption is not available; give the doses one by one"
         d = problem.doses
@@ -60,7 +59,7 @@ class Diffrax(AbstractBackend):
             mode, compartment, given = (np.asarray(x) for x in (d.mode, d.compartment, d.given))
             for c in set(compartment[(mode != BOLUS) & given].tolist()):
                 if spread[c]:
-                    name = state_names(one)[c]
+                    name = state_names(problem.model)[c]
                     return f"an infusion into {name}, whose doses come by transit absorption, is not available"
         return undeclared(problem)
 

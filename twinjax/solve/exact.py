@@ -12,8 +12,8 @@ from twinjax.solve.events import Steady, timeline
 from twinjax.solve.flat import as_input, field, ravel, unravel
 from twinjax.solve.linearity import nonlinearity
 from twinjax.solve.matrix import expm, product
-from twinjax.solve.problem import NOT_FINITE, OK, AbstractBackend, Problem, Solution
-from twinjax.solve.routes import undeclared
+from twinjax.solve.problem import NOT_FINITE, OK, TOO_STIFF, AbstractBackend, Problem, Solution
+from twinjax.solve.routes import transits, undeclared
 from twinjax.solve.sensitivity import PATIENTS
 
 
@@ -27,12 +27,11 @@ class Exact(AbstractBackend):
 
     def refusal(self, problem: Problem) -> str | None:
         """Names the first equation that is not linear in the state, or depends on time."""
-        one = jax.tree.map(lambda x: x[0, 0], problem.model)
-        why = nonlinearity(one)
-        if why is None and any(r.transit is not None for r in one.routes().values()):
+        why = nonlinearity(problem.model)
+        if why is None and any(transits(problem.model)):
             why = "its transit absorption is an input that varies in time"
         if why:
-            return f"{type(one).__name__} is not linear with constant coefficients: {why}"
+            return f"{type(problem.model).__name__} is not linear with constant coefficients: {why}"
         return undeclared(problem)
 
     def solve(self, problem: Problem) -> Solution:
@@ -73,7 +72,9 @@ def _solve_one(p: Problem) -> Solution:
     segments = jax.vmap(lambda s: jax.tree.map(lambda x: x[s], p.model))(line.segment[after])
     matrices = jax.vmap(_matrix)(segments, line.inputs[after])
     steps = jnp.diff(time, prepend=line.start)
-    moves = expm(matrices * steps[:, None, None], PATIENTS)
+    exponents = matrices * steps[:, None, None]
+    moves = expm(exponents, PATIENTS)
+    beyond = jnp.all(jnp.isfinite(exponents)) & ~jnp.all(jnp.isfinite(moves))
     pad = jnp.zeros((samples,))
     keep = jnp.concatenate([line.keep, pad + 1.0])[by]
     jump = jnp.concatenate([line.jump, jnp.zeros((samples, n))])[by]
@@ -87,7 +88,7 @@ def _solve_one(p: Problem) -> Solution:
     _, reached = jax.lax.scan(walk, start, (moves, keep, jump))
     where = jnp.zeros(events + samples, int).at[by].set(jnp.arange(events + samples))[events:]
     y = reached[where]
-    return finish(p, line, y, steps=jnp.zeros((), int), code=OK)
+    return finish(p, line, y, steps=jnp.zeros((), int), code=jnp.where(beyond, TOO_STIFF, OK))
 
 
 def finish(p: Problem, line: Any, y: Any, *, steps: Any, code: Any) -> Solution:

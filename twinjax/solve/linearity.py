@@ -21,16 +21,15 @@ _SUM = {"add", "sub", "add_any"}
 def nonlinearity(model: AbstractModel) -> str | None:
     """Why the equations are not linear with constant coefficients, in words; None if they are.
 
-    Read once for every form of a model: it does not depend on the numbers.
+    Read once for every form of a model, of one patient or many: it does not depend on the numbers.
     """
-    leaves, form = jax.tree.flatten(jax.eval_shape(lambda: model))
-    return _nonlinearity(form, tuple(leaves))
+    return _nonlinearity(jax.tree.structure(model))
 
 
 @functools.cache
-def _nonlinearity(form: Any, leaves: tuple[Any, ...]) -> str | None:
-    model = jax.tree.unflatten(form, leaves)
+def _nonlinearity(form: Any) -> str | None:
     t = jax.ShapeDtypeStruct((), jnp.result_type(float))
+    model = jax.tree.unflatten(form, [t] * form.num_leaves)
     y, u = jax.eval_shape(lambda m: m.initial(), model), jax.eval_shape(no_input, model)
     closed = jax.make_jaxpr(lambda m, t, y, u: m.derivative(t, y, u))(model, t, y, u)
     count = [len(jax.tree.leaves(x)) for x in (model, t, y, u)]

@@ -23,8 +23,9 @@ def expm(a: Any, axis: str | None = None) -> Any:
     """Exponential of square matrices `(..., n, n)` by scaling, a Taylor polynomial of degree 12 and squaring.
 
     At the scaled norm of at most 0.25 the truncation is 0.25^13 / 13! = 2e-18 of the norm. Up to 24 squarings serve
-    norms up to 4e6; larger ones give NaN rather than a wrong number. No `while`: reverse and forward mode of any
-    order. All matrices are squared as often as the one that needs most; `axis` names a mapped axis to include in
+    norms up to 4e6; larger ones, whose squarings would leave less than eight digits, give NaN rather than a wrong
+    number. No `while`: reverse and forward mode of any order. All matrices are squared as often as the one that needs
+    most; `axis` names a mapped axis to include in
     that.
     **Reference**: Moler & Van Loan 2003, doi:10.1137/S00361445024180, methods 1 and 3.
     """

@@ -18,7 +18,7 @@ from twinjax.models.base import AbstractModel, input_names, state_names
 from twinjax.naming import resolve
 from twinjax.solve.tracks import AbstractTrack
 
-OK, MAX_STEPS, NOT_FINITE, STEP_TOO_SMALL, NO_STEADY_STATE, OVERLAP = range(6)
+OK, MAX_STEPS, NOT_FINITE, STEP_TOO_SMALL, NO_STEADY_STATE, OVERLAP, TOO_STIFF = range(7)
 RESULTS = {
     OK: "solved",
     MAX_STEPS: "the step limit was reached; raise max_steps, or choose a stiff method",
@@ -27,6 +27,8 @@ RESULTS = {
     STEP_TOO_SMALL: "the step size fell to rounding error; the equations are discontinuous or blow up",
     NO_STEADY_STATE: "no steady state was found to the tolerance; does the model have one under this dosing?",
     OVERLAP: "steady-state infusions overlap more often than was planned for; pass a larger overlap",
+    TOO_STIFF: "rates times the time between two events or samples exceed the 4e6 to which a matrix exponential keeps "
+    "its digits; choose Fused() or Diffrax()",
 }
 """What each result code means, in words."""
 
@@ -182,7 +184,8 @@ def build(
     **Raises** `ValueError` for a dose into a compartment that is not there, shapes that do not agree, and a time that
     is not finite.
     """
-    time = jnp.atleast_1d(jnp.asarray(time, jnp.result_type(float)))
+    time = _numbers(time, jnp.result_type(float))
+    time = time.reshape(1) if time.ndim == 0 else time
     if time.ndim > 2:
         raise ValueError(f"sample times are (samples,) or (patients, samples), not of shape {time.shape}")
     sizes = {len(x) for x in ([regimens] if not isinstance(regimens, Regimen) else [])}
@@ -193,22 +196,23 @@ def build(
     patients = max(sizes, default=1)
     shared = isinstance(regimens, Regimen)
     each = [regimens] if isinstance(regimens, Regimen) else list(regimens)
-    samples = jnp.broadcast_to(time, (patients, time.shape[-1]))
-    _finite("sample time", samples)
-    order = jnp.broadcast_to(jnp.asarray(jnp.inf if order is None else order, samples.dtype), samples.shape)
+    _finite("sample time", time)
+    samples = _broadcast(time, (patients, time.shape[-1]))
+    order = _broadcast(_numbers(np.inf if order is None else order, samples.dtype), samples.shape)
     samples, order, place = _sorted(samples, order)
     if (switch_time is None) != (switch_order is None):
         raise ValueError(
             "give both switch_time and switch_order, the place of each switch among the records, or neither"
         )
     known_order = None if switch_order is None else np.asarray(switch_order)
-    switch_time = jnp.zeros((patients, 0)) if switch_time is None else jnp.asarray(switch_time, samples.dtype)
-    switch_order = jnp.zeros((patients, 0)) if switch_order is None else jnp.asarray(switch_order, samples.dtype)
+    none = np.zeros((patients, 0), samples.dtype)
+    switch_time = none if switch_time is None else _numbers(switch_time, samples.dtype)
+    switch_order = none if switch_order is None else _numbers(switch_order, samples.dtype)
     segments = switch_time.shape[1] + 1
 
     def widen(leaf: Any) -> Any:
-        leaf = jnp.asarray(leaf)
-        return jnp.broadcast_to(leaf.reshape(leaf.shape + (1,) * (2 - leaf.ndim)), (patients, segments))
+        leaf = _numbers(leaf)
+        return _broadcast(leaf.reshape(leaf.shape + (1,) * (2 - leaf.ndim)), (patients, segments))
 
     states = state_names(model)
     dosable = tuple(n for n in input_names(model) if n in states)
@@ -216,7 +220,7 @@ def build(
     doses = _pad([t[0] for t in tables])
     jumps = _pad([t[1] for t in tables])
     if shared and patients > 1:
-        doses, jumps = jax.tree.map(lambda a: jnp.broadcast_to(a, (patients, *a.shape[1:])), (doses, jumps))
+        doses, jumps = jax.tree.map(lambda a: _broadcast(a, (patients, *a.shape[1:])), (doses, jumps))
     kinds = [k for r in each for k in r.kinds]
     return Problem(
         model=jax.tree.map(widen, model),
@@ -233,13 +237,31 @@ def build(
     )
 
 
+def _numbers(x: Any, dtype: Any = None) -> Any:
+    """An array: NumPy's where the numbers are known and at hand, as its single operations cost a hundredth of JAX's.
+
+    What is traced stays so; arrays on accelerators and on many devices stay where they are.
+    """
+    if isinstance(x, jax.Array) and (
+        isinstance(x, Tracer) or (x.ndim and (len(x.devices()) > 1 or next(iter(x.devices())).platform != "cpu"))
+    ):
+        return jnp.asarray(x, dtype)
+    kind = jnp.result_type(x) if dtype is None else dtype
+    return np.asarray(x, kind) if isinstance(x, jax.Array) else np.array(x, kind)
+
+
+def _broadcast(x: Any, shape: tuple[int, ...]) -> Any:
+    return (np if isinstance(x, np.ndarray) else jnp).broadcast_to(x, shape)
+
+
 def _sorted(time: Any, order: Any) -> tuple[Any, Any, Any]:
     """Samples sorted by time and order, and where each came to; None if they are known to be sorted already."""
-    known = not any(isinstance(x, Tracer) for x in (time, order))
-    if known:
-        t, o = np.asarray(time), np.asarray(order)
-        if np.all((t[:, 1:] > t[:, :-1]) | ((t[:, 1:] == t[:, :-1]) & (o[:, 1:] >= o[:, :-1]))):
+    if isinstance(time, np.ndarray) and isinstance(order, np.ndarray):
+        later = time[:, 1:] > time[:, :-1]
+        if np.all(later | ((time[:, 1:] == time[:, :-1]) & (order[:, 1:] >= order[:, :-1]))):
             return time, order, None
+        by = np.lexsort((order, time), axis=-1)
+        return np.take_along_axis(time, by, -1), np.take_along_axis(order, by, -1), np.argsort(by, axis=-1)
     by = jax.lax.stop_gradient(jnp.lexsort((order, time), axis=-1))
     return jnp.take_along_axis(time, by, axis=-1), jnp.take_along_axis(order, by, axis=-1), jnp.argsort(by, axis=-1)
 
@@ -344,8 +366,7 @@ def _pad(tables: list[Any]) -> Any:
             out = np.zeros((len(columns), rows), np.asarray(columns[0]).dtype)
             for i, c in enumerate(columns):
                 out[i, : c.shape[0]] = c
-            with jax.ensure_compile_time_eval():  # known inside jit too, so that backends can read them and refuse
-                return jnp.asarray(out)
+            return out  # NumPy's is known inside jit too, so that backends can read it and refuse
         return jnp.stack([jnp.pad(c, (0, rows - c.shape[0])) for c in columns])
 
     return jax.tree.map(stack, *tables)

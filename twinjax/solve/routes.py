@@ -12,7 +12,7 @@ import numpy as np
 from jax.core import Tracer
 
 from twinjax.dosing import BOLUS, GIVEN_RATE, MODELLED_DURATION, MODELLED_RATE
-from twinjax.models.base import AbstractModel, Route, state_names
+from twinjax.models.base import AbstractModel, Route, route_kinds, state_names
 from twinjax.naming import resolve
 from twinjax.solve.problem import Problem
 
@@ -55,8 +55,15 @@ def route_table(model: AbstractModel, segments: int) -> RouteTable:
         duration=column(lambda r: r.duration, jnp.nan),
         transit_rate=column(lambda r: r.transit.rate if r.transit else None, 1.0),
         transit_number=column(lambda r: r.transit.number if r.transit else None, 0.0),
-        spread=tuple(n in routes and routes[n].transit is not None for n in states),
+        spread=transits(model),
     )
+
+
+def transits(model: AbstractModel) -> tuple[bool, ...]:
+    """Which states take gamma-shaped doses."""
+    states = state_names(model)
+    routes = {resolve(n, states, "state in routes()"): r for n, r in route_kinds(model).items()}
+    return tuple(n in routes and routes[n].transit is not None for n in states)
 
 
 def undeclared(problem: Problem) -> str | None:
@@ -64,8 +71,7 @@ def undeclared(problem: Problem) -> str | None:
     if isinstance(problem.doses.mode, Tracer) or not problem.infusions:
         return None
     modes, compartments, given = (np.asarray(getattr(problem.doses, n)) for n in ("mode", "compartment", "given"))
-    one = jax.tree.map(lambda x: x[0], problem.model)
-    states, routes = state_names(one), one.routes()
+    states, routes = state_names(problem.model), route_kinds(problem.model)
     declared = {n: r for s in states for n, r in ((s, r) for k, r in routes.items() if s == k or s.endswith("." + k))}
     for mode, field in ((MODELLED_RATE, "rate"), (MODELLED_DURATION, "duration")):
         for c in set(compartments[(modes == mode) & given].tolist()):

@@ -28,7 +28,8 @@ def is_stiff(problem: Problem, threshold: float = _STIFF) -> bool:
     if type(problem.model).stiff:
         return True
     few = jax.tree.map(lambda x: x[:4], problem)
-    jacobians = np.asarray(_first_jacobians(few))
+    with jax.ensure_compile_time_eval():  # numbers that are known inside jit are measured there too
+        jacobians = np.asarray(_first_jacobians(few))
     spans = np.ptp(np.asarray(few.time), axis=1)
     finite = np.all(np.isfinite(jacobians), axis=(1, 2))
     fastest = np.abs(np.linalg.eigvals(jacobians[finite])).max(axis=1, initial=0.0)

@@ -24,7 +24,7 @@ from twinjax.solve.fused.steps import Linear, Method, Rodas5P, Tsit5
 from twinjax.solve.fused.targets import available
 from twinjax.solve.fused.tracing import Unsupported
 from twinjax.solve.problem import NOT_FINITE, OK, AbstractBackend, Problem, Solution
-from twinjax.solve.routes import route_table, undeclared
+from twinjax.solve.routes import transits, undeclared
 from twinjax.solve.steady import fixed_point
 from twinjax.solve.stiffness import is_stiff
 from twinjax.solve.tracks import AbstractTrack
@@ -67,17 +67,15 @@ class Fused(AbstractBackend):
         why = available(jax.default_backend())
         if why is not None:
             return why
-        one = jax.tree.map(lambda x: x[0, 0], problem.model)
-        if any(route_table(jax.tree.map(lambda x: x[None], one), 1).spread):
-            return f"{type(one).__name__} has transit absorption, an input that varies in time"
+        name = type(problem.model).__name__
+        if any(transits(problem.model)):
+            return f"{name} has transit absorption, an input that varies in time"
         try:
-            equations(jax.tree.structure(one), problem.states)
+            eq = equations(jax.tree.structure(problem.model), problem.states)
         except Unsupported as why:
-            return f"{type(one).__name__} cannot be compiled: {why}"
-        if self.method == Linear():
-            eq = equations(jax.tree.structure(one), problem.states)
-            if eq.states > LARGEST or not is_linear(eq):
-                return f"{type(one).__name__} is not linear with constant coefficients, of up to {LARGEST} states"
+            return f"{name} cannot be compiled: {why}"
+        if self.method == Linear() and (eq.states > LARGEST or not is_linear(eq)):
+            return f"{name} is not linear with constant coefficients, of up to {LARGEST} states"
         return undeclared(problem)
 
     def prepared(self, problem: Problem) -> Fused:
