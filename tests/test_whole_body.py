@@ -11,12 +11,13 @@ from scipy.integrate import solve_ivp
 from test_models import ALLOWED, primitives
 
 from twinjax import Exact, Fused, Regimen, people, person, simulate
-from twinjax.bodies import Substance, body
+from twinjax.bodies import Substance, body, segmented, with_bile, zoned
 from twinjax.bodies.library import itraconazole, midazolam, rifampicin
 from twinjax.drugs import Compound
 from twinjax.models import check_units
 from twinjax.models.base import input_names, no_input, state_names
 from twinjax.models.pbpk import (
+    ZONES,
     Enzymes,
     Inactivation,
     Induction,
@@ -58,10 +59,21 @@ def interacting():
     return dataclasses.replace(plain, solutes=solutes, liver=liver, portal={"gut": gut})
 
 
+def refined():
+    """Seven segments, three zones of unequal share, bile with a meal and a conjugate that bacteria turn back."""
+    plain = WholeBody.typical()
+    gut = dataclasses.replace(plain.portal["gut"], soluble={"drug": jnp.asarray(0.5)})
+    shares = {"cyp3a4": dict(zip(ZONES, (0.2, 0.3, 0.5), strict=True))}
+    fine = zoned(segmented(dataclasses.replace(plain, portal={"gut": gut})), shares)
+    bile = {"secretion": {"metabolite": 10.0}, "becomes": {"metabolite": "drug"}, "meals": {"lunch": 4.0}}
+    return with_bile(fine, **bile, emptying=0.5, ejection=3.0, lasting=1.0)
+
+
 BODIES = {
     "linear": WholeBody.typical,
     "interacting": interacting,
     "built": lambda: body(person(31.0, "female"), {"midazolam": midazolam(), "rifampicin": rifampicin()}),
+    "refined": refined,
     "chain": lambda: body(person(40.0), itraconazole("capsule fed")),
 }
 every_body = pytest.mark.parametrize("name", BODIES)

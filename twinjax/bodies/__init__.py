@@ -3,6 +3,19 @@
 from twinjax.bodies.abundance import MEASURED, Abundance
 from twinjax.bodies.build import body
 from twinjax.bodies.context import WHOLE_BODY
+from twinjax.bodies.ill import cirrhotic, expecting
+from twinjax.bodies.refine import segmented, with_bile, zoned
 from twinjax.bodies.substance import Substance
 
-__all__ = ["MEASURED", "WHOLE_BODY", "Abundance", "Substance", "body"]
+__all__ = [
+    "MEASURED",
+    "WHOLE_BODY",
+    "Abundance",
+    "Substance",
+    "body",
+    "cirrhotic",
+    "expecting",
+    "segmented",
+    "with_bile",
+    "zoned",
+]

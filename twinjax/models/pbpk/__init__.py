@@ -1,10 +1,12 @@
 """A whole body with any number of drugs in it, whose organs' enzymes are disturbed by all of them."""
 
+from twinjax.models.pbpk.bile import Bile
 from twinjax.models.pbpk.body import WholeBody
 from twinjax.models.pbpk.enzymes import Enzymes
-from twinjax.models.pbpk.flow import AbstractOrgan, Flow, merge
+from twinjax.models.pbpk.flow import AbstractGut, AbstractOrgan, Flow, merge
 from twinjax.models.pbpk.intestine import Intestine
-from twinjax.models.pbpk.liver import Liver, PermeableLiver
+from twinjax.models.pbpk.liver import ZONES, Liver, PermeableLiver, ZonedLiver
+from twinjax.models.pbpk.segments import SEGMENTS, SegmentedIntestine
 from twinjax.models.pbpk.solute import (
     AbstractKinetics,
     Inactivation,
@@ -16,9 +18,13 @@ from twinjax.models.pbpk.solute import (
 from twinjax.models.pbpk.tissue import AbsorbingTissue, Kidney, PermeableTissue, Tissue
 
 __all__ = [
+    "SEGMENTS",
+    "ZONES",
     "AbsorbingTissue",
+    "AbstractGut",
     "AbstractKinetics",
     "AbstractOrgan",
+    "Bile",
     "Enzymes",
     "Flow",
     "Inactivation",
@@ -30,8 +36,10 @@ __all__ = [
     "MichaelisMenten",
     "PermeableLiver",
     "PermeableTissue",
+    "SegmentedIntestine",
     "Solute",
     "Tissue",
     "WholeBody",
+    "ZonedLiver",
     "merge",
 ]

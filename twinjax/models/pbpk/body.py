@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import operator
 from typing import Any
 
@@ -11,8 +12,9 @@ import numpy as np
 from jax.core import Tracer
 
 from twinjax.models.base import AbstractModel, Balance
+from twinjax.models.pbpk.bile import Bile
 from twinjax.models.pbpk.enzymes import Enzymes
-from twinjax.models.pbpk.flow import AbstractOrgan, Flow, merge
+from twinjax.models.pbpk.flow import AbstractGut, AbstractOrgan, Flow, merge
 from twinjax.models.pbpk.intestine import Intestine
 from twinjax.models.pbpk.liver import Liver
 from twinjax.models.pbpk.solute import LinearKinetics, Solute
@@ -29,13 +31,14 @@ class WholeBody(AbstractModel):
         venous -> lung -> arterial -> tissues -------------------> venous
                           arterial -> portal organs -> liver ----> venous
                           arterial ------------------> liver
+        liver -> bile -> the gut's lumen                                where the liver secretes bile
 
     Doses into ``venous.drug`` (intravenous), ``stomach.drug`` (a solution) or ``tablet.drug``.
     **Parameters**: organs by name; `perfusion`, arterial flow by organ and of ``liver`` (L/h), which together are the
     cardiac output; `arterial_volume`, `venous_volume` of blood (L); `solutes`, drugs by name.
     **Assumptions**: organs are well-stirred; drug is in blood at equilibrium between plasma and cells.
     **Raises** `ValueError` for an organ without a flow or a flow without an organ, volumes and flows that are not
-    positive, a drug that an organ does not know, and a metabolite that is no drug of the body.
+    positive, a drug that an organ does not know, a metabolite that is no drug of the body, and bile without a gut.
     **Reference**: typical values: a man of 73 kg (ICRP 89, doi:10.1016/S0146-6453(03)00002-2) and round numbers for a
     moderately lipophilic drug whose metabolite is filtered.
     """
@@ -92,6 +95,18 @@ class WholeBody(AbstractModel):
                         f"{drug} forms {kinetics.metabolite!r} by {enzyme}, which is no drug of this body; add it to "
                         "solutes, or give metabolite=None"
                     )
+        bile: Bile | None = getattr(self.liver, "bile", None)
+        if bile is not None:
+            self._gut()
+            for name in {*bile.secretion, *(n for pair in bile.becomes for n in pair)} - set(self.solutes):
+                raise ValueError(f"bile holds {name!r}, which is no drug of this body")
+
+    def _gut(self) -> str:
+        """The organ into which bile flows."""
+        guts = [n for n, o in self.portal.items() if isinstance(o, AbstractGut)]
+        if len(guts) != 1:
+            raise ValueError(f"bile flows into one portal organ with a lumen; this body has {len(guts)}")
+        return guts[0]
 
     def initial(self):
         """Without drug, enzymes at their baseline."""
@@ -120,6 +135,12 @@ class WholeBody(AbstractModel):
         d_tissues, returning = perfuse(self.tissues, y.tissues)
         d_portal, to_liver = perfuse(self.portal, y.portal)
         d_liver, hepatic = self.liver.exchange(y.liver, merge([*to_liver, supply("liver")]))
+        bile: Bile | None = getattr(self.liver, "bile", None)
+        if bile is not None:
+            released, gut = bile.empties(t, y.liver.bile), self._gut()
+            stays = {n: r - released[n] for n, r in d_liver.bile.items()}
+            d_liver = dataclasses.replace(d_liver, bile=stays)
+            d_portal[gut] = self.portal[gut].poured(d_portal[gut], bile.arrives(released))  # type: ignore[attr-defined]
         vein = merge([*returning, hepatic])
         d_lung, oxygenated = self.lung.exchange(y.lung, Flow(vein.rate, venous, self.solutes))
         back, through = vein.flux, oxygenated.flux

@@ -58,3 +58,11 @@ class AbstractOrgan(eqx.Module):
     @abc.abstractmethod
     def exchange(self, y: Any, inflow: Flow) -> tuple[Any, Flow]:
         """Rate of change of its State, and the blood that leaves."""
+
+
+class AbstractGut(AbstractOrgan):
+    """An organ with a lumen, into which bile flows."""
+
+    @abc.abstractmethod
+    def poured(self, change: Any, bile: dict[str, Any]) -> Any:
+        """Its rate of change with bile added (umol/h, by drug)."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import equinox as eqx
 import jax.numpy as jnp
 
 from twinjax.models.pbpk.enzymes import Enzymes
-from twinjax.models.pbpk.flow import AbstractOrgan
+from twinjax.models.pbpk.flow import AbstractGut
 from twinjax.models.pbpk.tissue import nothing
 from twinjax.units import Clearance, Fraction, MolarAmount, Number, Rate, Volume
 
@@ -27,7 +29,7 @@ class Digesting(eqx.Module):
     enzymes: dict[str, Number]
 
 
-class Intestine(AbstractOrgan):
+class Intestine(AbstractGut):
     """First-order absorption through metabolising enterocytes.
 
     .. code-block:: text
@@ -97,3 +99,7 @@ class Intestine(AbstractOrgan):
             enzymes=met.enzymes,
         )
         return change, inflow.leaving({n: left[n] + handed[n] for n in left})
+
+    def poured(self, change, bile):
+        """Bile joins what is dissolved."""
+        return dataclasses.replace(change, lumen={n: r + bile[n] for n, r in change.lumen.items()})

@@ -39,8 +39,9 @@ class MyelomaClones(AbstractModel):
     **Parameters** (scalars): of each clone (`s`, `r`), as in `TwoClones`, `growth` (1/h), `survival`, `ec50` (umol/L)
     and `hill`; `cells` of myeloma at the start (1e9), the `resistant` share of them, `capacity`; `induced`, the
     greatest rise of IL-6 over the healthy, `half_load` (1e9 cells) and `turnover_il6` (1/h), `half_il6`, of its effect
-    on growth; greatest `kill` (1/h) by effectors and `half` (1e9 cells/L) of it; `healthy0` plasma cells without myeloma,
-    `turnover_healthy`, `crowding`; `secretion`, `shedding` (mg/L/h for 1e9 cells), `catabolism`, `filtration` (1/h).
+    on growth; greatest `kill` (1/h) by effectors and `half` (1e9 cells/L) of it; `healthy0` plasma cells without
+    myeloma, `turnover_healthy`, `crowding`; `secretion`, `shedding` (mg/L/h for 1e9 cells), `catabolism` and
+    `filtration` (1/h).
     **Assumptions**: M-protein and light chains start in balance with the cells; all clones secrete, shed and are killed
     alike; the drug does in the patient what the same unbound concentration did in the dish; IL-6 is relative to the
     healthy (1). Put together of published parts, not published as a whole.
@@ -48,8 +49,8 @@ class MyelomaClones(AbstractModel):
     doi:10.1016/j.crmeth.2023.100417; logistic growth and saturable, additive killing: Gallaher et al. 2018, J Theor
     Biol 458:31, doi:10.1016/j.jtbi.2018.08.037; IL-6 of the marrow that myeloma induces and grows by, as a saturable
     activator: Wang et al. 2011, PLoS One 6:e27494, doi:10.1371/journal.pone.0027494; M-protein in proportion to cells:
-    Sullivan and Salmon 1972, J Clin Invest 51:1697, doi:10.1172/JCI106971. Typical values: growth and halves of effectors of
-    Gallaher; half-lives of 21 days (IgG) and 4 h (light chains); the rest illustrative: 40 g/L of M-protein at 1e12
+    Sullivan and Salmon 1972, J Clin Invest 51:1697, doi:10.1172/JCI106971. Typical values: growth and effectors' halves
+    of Gallaher; half-lives of 21 days (IgG) and 4 h (light chains); the rest illustrative: 40 g/L of M-protein at 1e12
     cells, a drug that halves sensitive cells in two days.
     """
 

@@ -1,0 +1,68 @@
+"""A body in finer detail where a question asks for it: segments of the gut, zones of the liver, bile."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from twinjax.models.pbpk import SEGMENTS, Bile, Intestine, Liver, SegmentedIntestine, WholeBody, ZonedLiver
+from twinjax.units import Clearance, Number, Rate, Time
+
+
+def segmented(
+    model: WholeBody, *, absorbs: Mapping[str, Number] | None = None, shares: Mapping[str, Number] | None = None
+) -> WholeBody:
+    """The body with its small intestine in seven segments (`SegmentedIntestine`), of the same drugs and numbers.
+
+    **Parameters**: `absorbs`, absorption of each segment over the mean (1 each by itself); `shares` of the gut's
+    enzymes by segment (even by itself).
+    **Raises** `ValueError` for a body without an `Intestine`.
+    """
+    even = 1.0 / len(SEGMENTS)
+    for name, organ in model.portal.items():
+        if isinstance(organ, Intestine):
+            own = {f.name: getattr(organ, f.name) for f in dataclasses.fields(organ)}
+            absorbs, shares = absorbs or dict.fromkeys(SEGMENTS, 1.0), shares or dict.fromkeys(SEGMENTS, even)
+            made = SegmentedIntestine(**own, absorbs=dict(absorbs), shares=dict(shares))
+            return dataclasses.replace(model, portal={**model.portal, name: made})
+    raise ValueError("this body has no intestine of one tank to divide")
+
+
+def zoned(model: WholeBody, shares: Mapping[str, Mapping[str, Number]] | None = None) -> WholeBody:
+    """The body with its liver in three zones (`ZonedLiver`), of the same drugs and numbers.
+
+    **Parameters**: `shares` of an enzyme by zone, where it is not spread evenly.
+    **Raises** `ValueError` for a liver with a membrane (a drug with an uptake transporter), which has no zones, and for
+    shares of what is no enzyme of this liver.
+    """
+    liver = model.liver
+    if not isinstance(liver, Liver):
+        raise ValueError(f"a {type(liver).__name__} cannot be divided into zones; a well-stirred Liver can")
+    for name in set(shares or {}) - set(liver.enzymes.amount):
+        raise ValueError(f"{name} is no enzyme of this liver, which has {', '.join(liver.enzymes.amount) or 'none'}")
+    own = {n: dict(s) for n, s in (shares or {}).items()}
+    made = ZonedLiver(liver.volume, liver.kp, liver.clint, liver.enzymes, own, liver.bile)
+    return dataclasses.replace(model, liver=made)
+
+
+def with_bile(
+    model: WholeBody,
+    secretion: Mapping[str, Clearance],
+    *,
+    emptying: Rate,
+    meals: Mapping[str, Time] | None = None,
+    ejection: Rate = 0.0,
+    lasting: Time = 0.0,
+    becomes: Mapping[str, str] | None = None,
+) -> WholeBody:
+    """The body with bile, by which drugs return to the gut (`Bile`).
+
+    **Parameters**: `secretion` by drug, unbound intrinsic clearance into bile of the whole liver (L/h); `emptying` of
+    bile between meals (1/h); `meals`, their times by name (h), each of which adds `ejection` (1/h) for `lasting` (h);
+    `becomes`, conjugates that bacteria turn back into a drug of this body.
+    **Raises** `ValueError` for a drug that the body has not, and meals without `ejection` and `lasting`.
+    """
+    bile = Bile(dict(secretion), emptying, dict(meals or {}), ejection, lasting, tuple((becomes or {}).items()))
+    liver: Any = model.liver
+    return dataclasses.replace(model, liver=dataclasses.replace(liver, bile=bile))
