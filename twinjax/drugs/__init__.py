@@ -7,6 +7,7 @@ from twinjax.drugs.clearance import (
     ParallelTube,
     Recombinant,
     WellStirred,
+    from_chip,
     hepatic_clearance,
     intrinsic_clearance,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "WellStirred",
     "agreement",
     "basic_interaction",
+    "from_chip",
     "guest_limit",
     "hepatic_clearance",
     "intrinsic_clearance",

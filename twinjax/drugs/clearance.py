@@ -88,6 +88,25 @@ def intrinsic_clearance(
     return measured / fu_incubation * preparation.per_gram() * liver_grams * UL_PER_MIN
 
 
+def from_chip(rate: Scalar, medium: Scalar, million_cells: Scalar) -> Any:
+    """Clearance by cells on a chip (uL/min/10^6 cells, for `Hepatocytes`) from a first-order rate in their medium.
+
+    ``rate x medium / cells``.
+    **Parameters**: `rate` (1/h) at which drug leaves the medium, such as the sum of what `GutLiverChip` forms of it;
+    `medium` (L) in which it was measured; `million_cells` in it.
+    **Assumptions**: cells take it up as fast as they turn it over, and do in the body what they do on the chip: a cell
+    line has other enzymes than a liver.
+    **Raises** `ValueError` for a medium or cells that are not above zero, and a medium that looks like uL.
+    """
+    for name, value in (("medium", known(medium)), ("million_cells", known(million_cells))):
+        if value is not None and not value > 0.0:
+            raise ValueError(f"{name} is {value:g}; it must be above zero")
+    litres = known(medium)
+    if litres is not None and litres > 1.0:
+        raise ValueError(f"medium is {litres:g} L; is that uL? A chip holds less than a millilitre")
+    return rate * medium / million_cells / UL_PER_MIN
+
+
 class AbstractLiver(eqx.Module):
     """How blood and cells meet in the liver."""
 
