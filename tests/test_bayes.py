@@ -71,8 +71,8 @@ def test_jacobian_of_the_transform_and_determinant_of_the_correlations():
         OneCompartmentOral(ka=1.2, cl=3.0, v=30.0, bioavailability=0.6),
         variability={"ka": 0.4, "cl": 0.3, "v": 0.2, "bioavailability": tj.LogitScale(0.3)},
         correlations={("cl", "v"): 0.5, ("ka", "cl"): 0.2, ("ka", "v"): 0.1},
-        covariates={"cl": tj.Power("weight", 70.0, 0.75)},
-        residual=tj.Combined(0.1, 0.1),
+        covariates={"cl": [tj.Power("weight", 70.0, 0.75), tj.Categorical("kind", {2: 0.5, 3: 0.2})]},
+        residual=tj.Combined(0.1, 0.1), mixture=tj.Mixture("kind", (0.5, 0.3, 0.2)),
     )  # fmt: skip
     transform = Transform.of(population)
     x = transform.pack(population.theta) + 0.3 * np.random.default_rng(0).standard_normal(len(transform.reported))

@@ -1,5 +1,6 @@
 """Mixtures of subpopulations against direct evaluation by scipy."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
@@ -10,6 +11,7 @@ import twinjax as tj
 from twinjax.estimation.diagnosis.residuals import diagnose
 from twinjax.estimation.diagnosis.simulation import simulate_measurements
 from twinjax.estimation.engine import Engine
+from twinjax.estimation.methods.algorithm import Task
 
 LOG_2PI = np.log(2 * np.pi)
 TIME = np.array([0.0, 1.0, 2.0, 3.0])
@@ -121,8 +123,8 @@ def test_importance_sampling_sums_the_classes(mixed):
     np.testing.assert_allclose(found.by_subject, mixed.by_subject, rtol=1e-7)
     np.testing.assert_allclose(found.classes, mixed.classes, atol=1e-7)
     assert found.evidence.error < 1e-6
-    with pytest.raises(ValueError, match=r"SAEM does not serve mixtures .* use ImportanceEM"):
-        tj.fit(mixed, mixed.trial, method=tj.SAEM())
+    with pytest.raises(ValueError, match=r"TwoStage does not serve mixtures .* SAEM"):
+        tj.fit(mixed, mixed.trial, method=tj.TwoStage())
 
 
 def test_em_by_importance_sampling_finds_the_same_mixture(mixed):
@@ -134,3 +136,49 @@ def test_em_by_importance_sampling_finds_the_same_mixture(mixed):
     apart = [abs(found.theta[n] - mixed.theta[n]) / mixed.table.se[n] for n in mixed.estimated]
     assert max(apart) < 0.2
     np.testing.assert_allclose(found.table.se, mixed.table.se, rtol=0.05)  # differences of a step of 1e-3
+
+
+def test_saem_finds_the_same_mixture(mixed):
+    found = tj.fit(population((0.5, 0.5), {2: 1.0}), mixed.trial, method=tj.SAEM(chains=4), covariance=False)
+    assert found.converged, found.verdict
+    # its Monte Carlo error is 0.01 in logarithms, where standard errors are from 0.05 to 0.3
+    assert max(abs(found.theta[n] - mixed.theta[n]) / mixed.table.se[n] for n in mixed.estimated) < 0.3
+    np.testing.assert_allclose(found.classes, mixed.classes, atol=0.03)
+    np.testing.assert_allclose(found.eta, mixed.eta, atol=0.1)  # means over classes, for modes of one of them
+
+
+def test_classes_are_summed_over_in_the_posterior():
+    """At two points, as constants are left out of it: by scipy, given the random effects."""
+    p, data = population((0.5, 0.3, 0.2), {2: 1.5, 3: -0.7}), trial(4)
+    engine = Engine.of(p, data, tj.NUTS().objective, {}, None)
+    density = tj.NUTS().density(Task(engine, None, None, 0, None, None, False))
+    rng, transform = np.random.default_rng(2), engine.predictor.transform
+    start = np.append(np.asarray(transform.pack(p.theta)), np.zeros(4))
+    points = [start + 0.2 * rng.standard_normal(density.size) for _ in range(2)]
+
+    def by_hand(vector):
+        theta = {n: float(v) for n, v in transform.unpack(jnp.asarray(vector[: density.free]), p.theta).items()}
+        unit, shares = vector[density.free :], np.array([theta["mixture.1"], theta["mixture.2"]])
+        shares, factors = (
+            np.append(shares, 1 - shares.sum()),
+            1.0 + np.array([0, theta["slope.kind.2"], theta["slope.kind.3"]]),
+        )
+        f = (theta["base"] + theta["omega.base"] * unit)[:, None, None] + theta["slope"] * np.outer(factors, TIME)
+        each = np.log(shares) + scipy.stats.norm(f, theta["level.additive"]).logpdf(values(data)[:, None]).sum(axis=2)
+        shown = scipy.special.logsumexp(each, axis=1).sum() + scipy.stats.norm.logpdf(unit).sum()
+        return shown + float(density.prior(jnp.asarray(vector[: density.free]))), scipy.special.softmax(each, axis=1)
+
+    (first, weight), (second, _) = (by_hand(v) for v in points)
+    ours = [float(density(jnp.asarray(v))) for v in points]
+    assert ours[0] - ours[1] == pytest.approx(first - second, rel=1e-8)  # that of the integration
+    x, eta = density.split(jnp.asarray(points[0]))
+    np.testing.assert_allclose(density.classes(x, eta).T, weight, rtol=1e-7)
+
+
+def test_nuts_samples_a_mixture(mixed):
+    found = tj.fit(
+        mixed.population, mixed.trial, method=tj.NUTS(chains=2, warmup=100, draws=100, acceptance=0.9), seed=1
+    )
+    apart = np.abs(found.evidence.table["mean"] - mixed.table.estimate[list(found.estimated)]) / found.evidence.table.sd
+    assert apart.max() < 1.0  # flat priors: means are within a standard deviation of the most likely values
+    assert np.abs(found.classes - mixed.classes).mean() < 0.05

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from twinjax.estimation.joint import data_given
+from twinjax.estimation.methods.classes import log_shares
 from twinjax.estimation.prediction import Design, Predictor
 from twinjax.estimation.small import cholesky, lower_inverse
 
@@ -31,28 +32,32 @@ _TARGET = np.array([0.0, 0.0, 0.44, 0.3, 0.0])
 class Chains(eqx.Module):
     """Where the chains are, and what their proposals have learnt.
 
-    **Parameters**: `eta` `(rows, etas)`; `f` `(rows, samples)`, predictions there; `solved` `(rows,)`; `mean`
-    `(subjects, etas)` and `spread` `(subjects, etas, etas)`, running conditional moments; `scale` `(kinds, etas)`,
-    logarithms of step sizes; `accepted` `(kinds,)`, shares accepted in the last iteration (NaN for a kind not used).
+    **Parameters**: `eta` `(rows, etas)`; `f` `(classes * rows, samples)`, predictions there (one class, without a
+    mixture); `solved` and `weight` `(classes * rows,)`, how probable each class is there (0 where it is not solved);
+    `mean` `(subjects, etas)` and `spread` `(subjects, etas, etas)`, running conditional moments; `scale` `(kinds,
+    etas)`, logarithms of step sizes; `accepted` `(kinds,)`, shares accepted in the last iteration (NaN for a kind not
+    used).
     """
 
     eta: Any
     f: Any
     solved: Any
+    weight: Any
     mean: Any
     spread: Any
     scale: Any
     accepted: Any
 
     @staticmethod
-    def begin(eta: np.ndarray, omega: np.ndarray, chains: int, samples: int) -> Chains:
+    def begin(eta: np.ndarray, omega: np.ndarray, chains: int, samples: int, classes: int = 1) -> Chains:
         """All chains of a subject at its `eta` `(subjects, etas)`."""
         subjects, etas = eta.shape
         rows = subjects * chains
         return Chains(
-            eta=jnp.repeat(jnp.asarray(eta), chains, axis=0), f=jnp.full((rows, samples), jnp.nan),
-            solved=jnp.zeros(rows, bool), mean=jnp.asarray(eta), spread=jnp.tile(jnp.asarray(omega), (subjects, 1, 1)),
-            scale=jnp.zeros((len(_TARGET), etas)), accepted=jnp.full(len(_TARGET), jnp.nan),
+            eta=jnp.repeat(jnp.asarray(eta), chains, axis=0), f=jnp.full((classes * rows, samples), jnp.nan),
+            solved=jnp.zeros(classes * rows, bool), weight=jnp.zeros(classes * rows), mean=jnp.asarray(eta),
+            spread=jnp.tile(jnp.asarray(omega), (subjects, 1, 1)), scale=jnp.zeros((len(_TARGET), etas)),
+            accepted=jnp.full(len(_TARGET), jnp.nan),
         )  # fmt: skip
 
 
@@ -88,15 +93,16 @@ def tiled(design: Design, chains: int) -> Design:
 def sweep(predictor: Predictor, design: Design, x: Any, chains: Chains, steps: Steps, rate: Any, key: Any) -> Chains:
     """The chains after `steps`, their target the conditional distribution of eta at `x`.
 
-    A draw that cannot be solved has no density: it is rejected, never NaN.
+    A draw that cannot be solved has no density: it is rejected, never NaN. Of a mixture the classes are summed over at
+    every draw.
 
-    **Parameters**: `design`, `tiled`; `rate`, how fast proposals learn.
+    **Parameters**: `design`, `tiled` and `of_every_class`; `rate`, how fast proposals learn.
     **Reference**: kernels as in Kuhn & Lavielle 2004, doi:10.1051/ps:2004007; conditional moments in the proposals:
     Haario, Saksman & Tamminen 2001, doi:10.2307/3318737.
     """
     subjects, etas = chains.mean.shape
     rows = chains.eta.shape[0]
-    many = rows // subjects
+    many, classes, shares = rows // subjects, chains.f.shape[0] // rows, log_shares(predictor, x)
     omega = predictor.population.omega(predictor.transform.unpack(x, predictor.population.theta))
     prior = cholesky(omega)
     whiten = lower_inverse(prior)
@@ -112,9 +118,15 @@ def sweep(predictor: Predictor, design: Design, x: Any, chains: Chains, steps: S
         half = jnp.einsum("rij,rj->ri", unwhiten, eta - mean)
         return (_TAILS + etas) * jnp.log1p(jnp.sum(half * half, axis=-1) / _TAILS)
 
+    def weighed(f: Any, solved: Any) -> Any:
+        """Of the data, with each class."""
+        found = data_given(predictor, design, x, f)
+        found = jnp.where(solved & jnp.isfinite(found), found, jnp.inf).reshape(classes, rows)
+        return shares[:, None] - 0.5 * found
+
     def energy(eta: Any, f: Any, solved: Any) -> Any:
-        found = data_given(predictor, design, x, f) + penalty(eta)
-        return jnp.where(solved & jnp.isfinite(found), found, jnp.inf)
+        each = weighed(f, solved)
+        return penalty(eta) - 2.0 * (each[0] if classes == 1 else jax.nn.logsumexp(each, axis=0))
 
     def step(c: tuple[Any, ...], s: tuple[Any, Any, Any]) -> tuple[Any, Any]:
         eta, f, solved, now = c
@@ -137,7 +149,7 @@ def sweep(predictor: Predictor, design: Design, x: Any, chains: Chains, steps: S
         def towards(eta: Any) -> Any:
             return jnp.select([kind == PRIOR, kind == INDEPENDENT], [penalty(eta), about(eta)], 0.0)
 
-        new_f, code = predictor.solve(predictor.every(x, proposal, design), x, design)
+        new_f, code = predictor.solve(predictor.every(x, jnp.tile(proposal, (classes, 1)), design), x, design)
         fine = (code == 0) & jnp.all(jnp.isfinite(new_f) | ~design.observed.there, axis=-1)
         new = energy(proposal, new_f, fine)
         gain = (new - now) - (towards(proposal) - towards(eta))
@@ -145,7 +157,8 @@ def sweep(predictor: Predictor, design: Design, x: Any, chains: Chains, steps: S
         take = (jnp.isfinite(new) & (better | ~jnp.isfinite(now))) | (kind == REFRESH)
 
         def keep(new: Any, old: Any) -> Any:
-            return jnp.where(take.reshape((-1,) + (1,) * (new.ndim - 1)), new, old)
+            own = jnp.tile(take, new.shape[0] // rows)
+            return jnp.where(own.reshape((-1,) + (1,) * (new.ndim - 1)), new, old)
 
         found = keep(proposal, eta), keep(new_f, f), keep(fine, solved), keep(new, now)
         return found, jnp.mean(take)
@@ -167,7 +180,8 @@ def sweep(predictor: Predictor, design: Design, x: Any, chains: Chains, steps: S
     off = each - chains.mean[:, None]
     squares = jnp.einsum("sci,scj->sij", off, off) / many
     moved = rate * (at - chains.mean)
+    weight = solved.astype(f.dtype) if classes == 1 else jax.nn.softmax(weighed(f, solved), axis=0).reshape(-1)
     return Chains(
-        eta, f, solved, chains.mean + moved, (1.0 - rate) * chains.spread + rate * squares,
-        jnp.clip(scale, -6.0, 3.0), accepted,
+        eta, f, solved, jnp.where(jnp.isfinite(weight), weight, 0.0), chains.mean + moved,
+        (1.0 - rate) * chains.spread + rate * squares, jnp.clip(scale, -6.0, 3.0), accepted,
     )  # fmt: skip

@@ -86,8 +86,8 @@ def fit(
         clock.lap("compile")
         if isinstance(step, AbstractAlgorithm):
             if known.mixture is not None and not step.mixtures:
-                raise ValueError(f"{step.name} does not serve mixtures of subpopulations, which have no one set of "
-                                 "random effects to draw; use ImportanceEM(), FOCEI() or Laplace()")  # fmt: skip
+                raise ValueError(f"{step.name} does not serve mixtures of subpopulations: a subject fitted alone "
+                                 "has its own parameters, whatever its class; use FOCEI() or SAEM()")  # fmt: skip
             last = None if found is None else found.uncertainty
             wanted = covariance is not False
             found = step.estimate(Task(engine, x, eta, seed, watched(stage, 0), last, wanted, found))

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from twinjax.estimation.likelihood import Observations, terms
+from twinjax.estimation.methods.classes import log_shares, of_every_class
 from twinjax.estimation.prediction import Design, Predictor, expand
 from twinjax.estimation.small import cholesky
 from twinjax.models.base import output_names
@@ -23,7 +24,7 @@ class PosteriorDensity(eqx.Module):
 
     Priors are densities of the natural parameters, so the log-determinant of the transform's derivative is added. The
     correlations of Omega that have no prior of their own have density det(R)^(shape - 1) by block (LKJ). Without the
-    constants of the data's density and of u's.
+    constants of the data's density and of u's. Of a mixture, which class a subject is of is summed over.
 
     **Parameters**: `priors` by name; `shape` of LKJ, `(blocks,)`: 1 for a block whose correlations have their own.
     **Reference**: non-centred: Betancourt & Girolami 2015, doi:10.1201/b18502-5; LKJ: Lewandowski, Kurowicka & Joe
@@ -69,12 +70,23 @@ class PosteriorDensity(eqx.Module):
         return jnp.where(jnp.isfinite(found), found, -jnp.inf)
 
     def data(self, x: Any, eta: Any) -> tuple[Any, Any]:
-        """`joint.data_term` `(subjects,)` and result codes, differentiable once.
+        """`joint.data_term` `(subjects,)` and result codes, differentiable once; of a mixture, of all its classes."""
+        weighed, result = self._by_class(x, eta)
+        return -2.0 * (weighed[0] if weighed.shape[0] == 1 else jax.nn.logsumexp(weighed, axis=0)), result
+
+    def classes(self, x: Any, eta: Any) -> Any:
+        """How probable each class of a mixture is, given a subject's data and random effects, `(classes, subjects)`."""
+        return jax.nn.softmax(self._by_class(x, eta)[0], axis=0)
+
+    def _by_class(self, x: Any, eta: Any) -> tuple[Any, Any]:
+        """Log of the probability of each class times the density given it `(classes, subjects)`, and result codes.
 
         Predictions are replaced by their tangent in the few numbers that individuals have, which costs one solve
         with that many forward sensitivities: several times less than reverse mode through a solve.
         """
-        predictor, design, p = self.predictor, self.design, self.predictor.population
+        predictor, p = self.predictor, self.predictor.population
+        design, shares = of_every_class(predictor, self.design), log_shares(predictor, x)
+        eta = jnp.tile(eta, (shares.shape[0], 1))
         theta = predictor.transform.unpack(x, p.theta)
         errors, outputs = p.errors(theta), output_names(p.model)
         z = predictor.every(x, eta, design)
@@ -84,7 +96,8 @@ class PosteriorDensity(eqx.Module):
         def one(o: Observations, f: Any) -> Any:
             return jnp.sum(terms(errors, outputs, o, f).objective)
 
-        return jax.vmap(one)(design.observed, f), local.result
+        value = jax.vmap(one)(design.observed, f).reshape(shares.shape[0], -1)
+        return shares[:, None] - 0.5 * value, jnp.max(local.result.reshape(value.shape), axis=0)
 
     def prior(self, x: Any) -> Any:
         """Log density of the parameters, in the vector."""

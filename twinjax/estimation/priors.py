@@ -49,10 +49,11 @@ def completed(
     Of a parameter that starts at s, by its bounds: positive, log-normal about s with standard deviation `WIDE` of the
     logarithm; between two bounds, uniform; any number, normal about s with standard deviation max(2, 2 |s|); with
     one bound elsewhere than zero, that normal cut off there. Standard deviations, of random effects (``omega.``) and
-    residual errors: half-Cauchy with median s.
+    residual errors: half-Cauchy with median s. Probabilities of a mixture's classes: uniform, each, and so flat where
+    their sum is 1 (Dirichlet).
     """
     found: dict[str, AbstractDistribution] = {}
-    bounds = dict(zip(transform.names, transform.bounds, strict=True))
+    bounds = dict(zip(transform.names, transform.bounds, strict=True)) | dict.fromkeys(transform.shares, Bounds(0, 1))
     residual = tuple(f"{o}." for o in population.residuals)
     for name in transform.reported:
         if name in given:

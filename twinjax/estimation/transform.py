@@ -123,6 +123,8 @@ class Transform(eqx.Module):
                 found = found + (k - i + 1) * x[at + i] - 0.5 * k * jnp.log(jnp.sum(row * row))
                 lower += i
             at = lower
+        if self.shares:
+            found = found + jnp.sum(jax.nn.log_softmax(jnp.concatenate([x[at:], jnp.zeros(1)])))
         return found
 
     def log_correlations(self, x: Any) -> tuple[Any, ...]:

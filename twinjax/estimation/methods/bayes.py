@@ -22,6 +22,8 @@ from twinjax.solve.problem import RESULTS
 
 _LEAST = 10
 """Draws a chain below which an interruption leaves nothing to report."""
+_FEW = 400
+"""Draws over which the probabilities of a mixture's classes are averaged."""
 
 
 class NUTS(AbstractAlgorithm):
@@ -31,7 +33,9 @@ class NUTS(AbstractAlgorithm):
     (`twinjax.estimation.priors.completed` says which; `fit.evidence.table` lists them). The estimates are posterior
     means, their covariance that of the posterior, the intervals its quantiles, and `fit.evidence` the draws with R-hat,
     effective sample sizes and divergences. There is no objective. An interruption once draws are being kept ends
-    the sampling and keeps them.
+    the sampling and keeps them. Of a mixture no class is drawn: they are summed over in the density, and
+    `fit.classes` are mean probabilities. To exchange the classes leaves the likelihood as it is; where R-hat says that
+    chains have done so, tell them apart by their priors.
 
     **Parameters**: `chains`, run side by side; `warmup`, iterations of each to learn step size and mass matrix,
     which the chains share; `draws` kept of each; `dense`, learn a full mass matrix instead of its diagonal;
@@ -45,6 +49,7 @@ class NUTS(AbstractAlgorithm):
     """
 
     conditional: ClassVar[bool] = True
+    mixtures: ClassVar[bool] = True
     chains: int = eqx.field(static=True, default=4)
     warmup: int = eqx.field(static=True, default=500)
     draws: int = eqx.field(static=True, default=1000)
@@ -105,6 +110,7 @@ class NUTS(AbstractAlgorithm):
             x=x, by_subject=np.full(subjects, np.nan), gradient=np.full(len(x), np.nan), eta=eta,
             settled=np.ones(subjects, bool), result=np.zeros(subjects, int),
             uncertainty=_uncertainty(density, x, posterior.draws), evidence=posterior,
+            classes=None if density.predictor.population.mixture is None else _classes(density, posterior),
         )  # fmt: skip
 
     def density(self, task: Task) -> PosteriorDensity:
@@ -158,6 +164,25 @@ class NUTS(AbstractAlgorithm):
 @compiled
 def _data(density: PosteriorDensity, x: Any, eta: Any) -> tuple[Any, Any]:
     return density.data(x, eta)
+
+
+def _classes(density: PosteriorDensity, posterior: Posterior) -> np.ndarray:
+    """How probable each class of a mixture is `(subjects, classes)`, over some of the draws."""
+    values = posterior.draws.reshape(-1, posterior.draws.shape[-1])
+    few = np.linspace(0, len(values) - 1, min(len(values), _FEW)).astype(int)
+    eta = posterior.eta.reshape(len(values), *posterior.eta.shape[2:])
+    return np.asarray(_mean_classes(density, jnp.asarray(values[few]), jnp.asarray(eta[few]))).T
+
+
+@compiled
+def _mean_classes(density: PosteriorDensity, values: Any, eta: Any) -> Any:
+    transform, theta = density.predictor.transform, density.predictor.population.theta
+
+    def one(draw: tuple[Any, Any]) -> Any:
+        own = {**theta, **dict(zip(transform.reported, draw[0], strict=True))}
+        return density.classes(transform.pack(own), draw[1])
+
+    return jnp.mean(jax.lax.map(one, (values, eta)), axis=0)
 
 
 def _uncertainty(density: PosteriorDensity, x: np.ndarray, draws: np.ndarray) -> Uncertainty:

@@ -29,15 +29,7 @@ def evaluate(method: AbstractObjective, predictor: Predictor, design: Design, x:
     if mixture is None:
         return method.evaluate(predictor, design, x, eta)
     count, subjects = mixture.classes, eta.shape[0]
-
-    def repeated(a: Any) -> Any:
-        return jnp.tile(a, (count,) + (1,) * (a.ndim - 1))
-
-    many = jax.tree.map(repeated, design)
-    own = many.covariates[mixture.covariate]
-    kind = jnp.repeat(jnp.arange(1.0, count + 1.0), subjects)
-    many = eqx.tree_at(lambda d: d.covariates[mixture.covariate], many, jnp.broadcast_to(kind[:, None], own.shape))
-    found = method.evaluate(predictor, many, x, repeated(eta))
+    found = method.evaluate(predictor, of_every_class(predictor, design), x, jnp.tile(eta, (count, 1)))
     parts = jax.tree.map(lambda a: a.reshape(count, subjects, *a.shape[1:]), found)
     objective, gradient, weight = mixed(predictor, x, parts.objective, parts.gradient)
     return dataclasses.replace(
@@ -52,20 +44,34 @@ def evaluate(method: AbstractObjective, predictor: Predictor, design: Design, x:
     )
 
 
+def of_every_class(predictor: Predictor, design: Design) -> Design:
+    """The design of everyone as a member of the first class, then of the second, and so on `(classes * subjects, ...)`;
+    as it is without a mixture.
+    """
+    mixture = predictor.population.mixture
+    if mixture is None:
+        return design
+    many = jax.tree.map(lambda a: jnp.tile(a, (mixture.classes,) + (1,) * (a.ndim - 1)), design)
+    own = many.covariates[mixture.covariate]
+    kind = jnp.repeat(jnp.arange(1.0, mixture.classes + 1.0), own.shape[0] // mixture.classes)
+    return eqx.tree_at(lambda d: d.covariates[mixture.covariate], many, jnp.broadcast_to(kind[:, None], own.shape))
+
+
+def log_shares(predictor: Predictor, x: Any) -> Any:
+    """Logarithms of the classes' probabilities `(classes,)`; of one class without a mixture."""
+    p = predictor.population
+    if p.mixture is None:
+        return jnp.zeros(1)
+    return jnp.log(p.mixture.at(predictor.transform.unpack(x, p.theta)))
+
+
 def mixed(predictor: Predictor, x: Any, objective: Any, gradient: Any) -> tuple[Any, Any, Any]:
     """The objective `(subjects,)` and gradient `(subjects, free)` of a mixture, and how probable each class is
     `(classes, subjects)`, from those of the classes, `(classes, subjects)` and `(classes, subjects, free)`.
     """
-    p = predictor.population
-    assert p.mixture is not None
-    at = p.mixture.at
-
-    def log_share(x: Any) -> Any:
-        return jnp.log(at(predictor.transform.unpack(x, p.theta)))
-
-    weighed = log_share(x)[:, None] - 0.5 * objective
+    weighed = log_shares(predictor, x)[:, None] - 0.5 * objective
     weight = jax.nn.softmax(weighed, axis=0)
-    by_share = weight.T @ jax.jacfwd(log_share)(x)
+    by_share = weight.T @ jax.jacfwd(lambda x: log_shares(predictor, x))(x)
     slope = jnp.einsum("ks,ksx->sx", weight, gradient) - 2.0 * by_share
     return -2.0 * jax.nn.logsumexp(weighed, axis=0), slope, weight
 

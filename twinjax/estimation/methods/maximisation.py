@@ -2,9 +2,13 @@
 
 - centred (typical values and covariate coefficients that enter as ``phi = eta + C x``): generalised least squares;
 - Omega: the second moments of phi about its mean;
+- probabilities of a mixture's classes: their means given the data;
 - an additive, proportional or log-normal error of quantified values: the mean square;
 - everything else (no random effect, combined errors, censored values): a Newton step along the gradient of the
   complete data, whose conditional mean is the gradient of the likelihood (Fisher's identity).
+
+Of a mixture every subject takes part once in each class, as much as that class is probable at its draws (Lavielle &
+Mbogning 2014, doi:10.1007/s11222-013-9396-2): `members` are subjects, class after class.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import numpy as np
 from twinjax.estimation.centring import centring
 from twinjax.estimation.chains import Chains
 from twinjax.estimation.likelihood import Observations, moments, terms, transformed
+from twinjax.estimation.methods.classes import log_shares
 from twinjax.estimation.prediction import Design, Predictor
 from twinjax.estimation.small import inverse, log_determinant
 from twinjax.models.base import output_names
@@ -35,12 +40,14 @@ data into noise.
 """
 _SMALLEST = 1e-5
 """The least standard deviation of a random effect: Omega stays invertible where one goes to zero."""
+_FEWEST = 1e-6
+"""The least probability of a mixture's class, whose logarithm is a number."""
 
 
 class Split(eqx.Module):
     """Which way each free parameter goes: indices in the vector.
 
-    **Parameters**: `centre` `(subjects, etas, centred)`; `closed`, index and output of each error with a mean square;
+    **Parameters**: `centre` `(members, etas, centred)`; `closed`, index and output of each error with a mean square;
     `reaching`, those of `general` that reach the predictions.
     """
 
@@ -52,7 +59,7 @@ class Split(eqx.Module):
 
     @staticmethod
     def of(predictor: Predictor, design: Design, x: np.ndarray) -> Split:
-        """Found from derivatives (`centring`) and the kinds of residual error."""
+        """Found from derivatives (`centring`) and the kinds of residual error; `design` is of every class."""
         population, transform = predictor.population, predictor.transform
         c, reaches = centring(predictor, design, x)
         count = len(transform.names)
@@ -74,11 +81,12 @@ class Split(eqx.Module):
 class Statistics(eqx.Module):
     """What the M-step needs of the draws, averaged over iterations.
 
-    **Parameters**: `first` `(subjects, etas)` and `second` `(subjects, etas, etas)`, conditional moments of phi;
-    `squares` and `counts` `(closed,)`, mean squared standardised residuals and of how many; `curvature` `(general,
-    general)`.
+    **Parameters**: `share` `(members,)`, how probable the class is; `first` `(members, etas)` and `second` `(members,
+    etas, etas)`, conditional moments of phi in it, times that; `squares` and `counts` `(closed,)`, mean squared
+    standardised residuals and of how many; `curvature` `(general, general)`.
     """
 
+    share: Any
     first: Any
     second: Any
     squares: Any
@@ -88,15 +96,23 @@ class Statistics(eqx.Module):
     @staticmethod
     def none(split: Split) -> Statistics:
         """Before the first draw."""
-        subjects, etas, _ = split.centre.shape
+        members, etas, _ = split.centre.shape
         return Statistics(
-            jnp.zeros((subjects, etas)), jnp.zeros((subjects, etas, etas)), jnp.zeros(len(split.closed)),
-            jnp.zeros(len(split.closed)), jnp.zeros((len(split.general), len(split.general))),
+            jnp.zeros(members), jnp.zeros((members, etas)), jnp.zeros((members, etas, etas)),
+            jnp.zeros(len(split.closed)), jnp.zeros(len(split.closed)),
+            jnp.zeros((len(split.general), len(split.general))),
         )  # fmt: skip
+
+    def moments(self, mu: Any, subjects: int) -> tuple[Any, Any]:
+        """Conditional mean `(subjects, etas)` and variance of each random effect, phi less its mean `mu`."""
+        mean = self.first - self.share[:, None] * mu
+        square = jnp.diagonal(self.second, axis1=1, axis2=2) - 2.0 * self.first * mu + self.share[:, None] * mu * mu
+        mean, square = (a.reshape(-1, subjects, a.shape[1]).sum(axis=0) for a in (mean, square))
+        return mean, jnp.maximum(square - mean * mean, 0.0)
 
 
 def centre(split: Split, x: Any) -> Any:
-    """Means of phi, `(subjects, etas)`."""
+    """Means of phi, `(members, etas)`."""
     return split.centre @ x[jnp.asarray(split.centred, int)]
 
 
@@ -113,21 +129,23 @@ def maximise(
 ) -> tuple[Any, Statistics]:
     """New parameters and statistics.
 
-    **Parameters**: `design`, with a row for every chain; `gain`, the weight of this iteration's draws; `cooling`,
+    **Parameters**: `design`, a row for every class and chain; `gain`, the weight of this iteration's draws; `cooling`,
     standard deviations shrink by no more than this factor (simulated annealing; 0 for no limit).
     **Reference**: Delyon, Lavielle & Moulines 1999, doi:10.1214/aos/1018031103.
     """
-    subjects, _ = chains.mean.shape
-    weight = chains.solved.reshape(subjects, -1)
-    weight = weight / jnp.maximum(jnp.sum(weight, axis=1, keepdims=True), 1)  # (subjects, chains)
-    phi = chains.eta.reshape(*weight.shape, -1) + centre(split, x)[:, None]
+    subjects, etas = chains.mean.shape
+    weight = chains.weight.reshape(-1, subjects, chains.eta.shape[0] // subjects)  # (classes, subjects, chains)
+    weight = weight / jnp.maximum(jnp.sum(chains.solved.reshape(weight.shape).any(axis=0), axis=1), 1)[:, None]
+    classes = weight.shape[0]
+    weight = weight.reshape(classes * subjects, -1)  # (members, chains)
+    phi = jnp.tile(chains.eta.reshape(subjects, -1, etas), (classes, 1, 1)) + centre(split, x)[:, None]
     slope, new_curvature = _newton(predictor, design, split, x, chains, weight.reshape(-1))
     now = Statistics(
-        jnp.einsum("sc,sci->si", weight, phi), jnp.einsum("sc,sci,scj->sij", weight, phi, phi),
+        jnp.sum(weight, axis=1), jnp.einsum("sc,sci->si", weight, phi), jnp.einsum("sc,sci,scj->sij", weight, phi, phi),
         *_squares(predictor, design, split, x, chains, weight.reshape(-1)), new_curvature,
     )  # fmt: skip
     stats = jax.tree.map(lambda old, new: old + gain * (new - old), past, now)
-    found = _closed_form(predictor, split, x, stats, cooling)
+    found = _closed_form(predictor, split, x, stats, subjects, cooling)
     if split.general:
         at = jnp.asarray(split.general)
         g, h = slope, stats.curvature
@@ -136,22 +154,22 @@ def maximise(
             g, h = g + by[at], h + twice[at][:, at]
         found = found.at[at].set(x[at] - gain * _step(g, h))
     if priors:
-        found = _with_priors(predictor, split, priors, found, stats)
+        found = _with_priors(predictor, split, priors, found, stats, subjects)
     return found, stats
 
 
-def _closed_form(predictor: Predictor, split: Split, x: Any, stats: Statistics, cooling: Any) -> Any:
-    """Centred parameters, Omega and plain errors at the maximum of what the statistics say."""
+def _closed_form(predictor: Predictor, split: Split, x: Any, stats: Statistics, subjects: int, cooling: Any) -> Any:
+    """Centred parameters, Omega, shares and plain errors at the maximum of what the statistics say."""
     transform, theta = predictor.transform, predictor.population.theta
     at = jnp.asarray(split.centred, int)
     if split.centred:
         values = transform.unpack(x, theta)
         weighed = jnp.einsum("ska,kl->sla", split.centre, inverse(predictor.population.omega(values)))
-        normal = jnp.einsum("sla,slb->ab", weighed, split.centre)
+        normal = jnp.einsum("s,sla,slb->ab", stats.share, weighed, split.centre)
         normal = normal + 1e-12 * jnp.diag(jnp.diag(normal))
         x = x.at[at].set(jnp.linalg.solve(normal, jnp.einsum("sla,sl->a", weighed, stats.first)))
     values = transform.unpack(x, theta)
-    covariance = _about(split, x, stats) / stats.first.shape[0]
+    covariance = _about(split, x, stats) / subjects
     deviations = predictor.population.deviations
     for block in transform.blocks:
         places = [[i for i, d in enumerate(deviations) if d == f"omega.{n}"] for n in block]
@@ -163,6 +181,9 @@ def _closed_form(predictor: Predictor, split: Split, x: Any, stats: Statistics, 
             values[f"omega.{a}"] = jnp.maximum(raw[i], cooling * values[f"omega.{a}"])
             for j in range(i + 1, len(block)):
                 values[f"corr.{a}.{block[j]}"] = correlation[i, j] * (1.0 - 1e-9)
+    shares = jnp.mean(stats.share.reshape(-1, subjects), axis=1)
+    shares = jnp.maximum(shares, _FEWEST)
+    values |= {n: shares[k] / jnp.sum(shares) for k, n in enumerate(transform.shares)}
     for n, (i, _) in enumerate(split.closed):
         name = transform.names[i]
         most = jnp.where(cooling > 0, _WIDER * values[name], jnp.inf)
@@ -174,7 +195,7 @@ def _about(split: Split, x: Any, stats: Statistics) -> Any:
     """Sum over subjects of the conditional second moment of eta = phi - C x, `(etas, etas)`."""
     mu = centre(split, x)
     cross = stats.first.T @ mu
-    return jnp.sum(stats.second, axis=0) - cross - cross.T + mu.T @ mu
+    return jnp.sum(stats.second, axis=0) - cross - cross.T + (stats.share[:, None] * mu).T @ mu
 
 
 def _squares(
@@ -216,7 +237,8 @@ def _newton(predictor: Predictor, design: Design, split: Split, x: Any, chains: 
     if split.reaching:
 
         def solve(x: Any) -> Any:
-            return predictor.solve(predictor.every(x, chains.eta, design), x, design)[0]
+            eta = jnp.tile(chains.eta, (f.shape[0] // chains.eta.shape[0], 1))
+            return predictor.solve(predictor.every(x, eta, design), x, design)[0]
 
         basis = jnp.eye(len(x))[jnp.asarray(split.reaching)]
         slope = jax.vmap(lambda d: jax.jvp(solve, (x,), (d,))[1], out_axes=-1)(basis)
@@ -257,11 +279,11 @@ def _prior(predictor: Predictor, priors: Mapping[str, AbstractDistribution], x: 
 
 
 def _with_priors(
-    predictor: Predictor, split: Split, priors: Mapping[str, AbstractDistribution], x: Any, stats: Statistics
-) -> Any:
-    """Centred parameters, Omega and plain errors moved from their closed form to where the priors draw them."""
+    predictor: Predictor, split: Split, priors: Mapping[str, AbstractDistribution], x: Any, stats: Statistics,
+    subjects: int,
+) -> Any:  # fmt: skip
+    """Centred parameters, Omega, shares and plain errors moved from their closed form to where the priors draw them."""
     population, transform = predictor.population, predictor.transform
-    subjects = stats.first.shape[0]
     own = [i for i in range(len(x)) if i not in split.general]
     into = jnp.eye(len(x))[:, jnp.asarray(own, int)]
 
@@ -273,6 +295,8 @@ def _with_priors(
         for n, (i, _) in enumerate(split.closed):
             sd = values[transform.names[i]]
             total = total + stats.counts[n] * (stats.squares[n] / jnp.square(sd) + 2.0 * jnp.log(sd))
+        if transform.shares:
+            total = total - 2.0 * stats.share.reshape(-1, subjects).sum(axis=1) @ log_shares(predictor, moved)
         return total - 2.0 * sum((d.log_density(values[k]) for k, d in priors.items()), jnp.zeros(()))
 
     def turn(_: Any, step: Any) -> Any:

@@ -15,6 +15,7 @@ from twinjax.estimation.chains import BLOCK, COMPONENT, INDEPENDENT, PRIOR, Chai
 from twinjax.estimation.evidence.trace import Trace, level, long_run_variance
 from twinjax.estimation.evidence.uncertainty import Uncertainty, uncertainty
 from twinjax.estimation.methods.algorithm import AbstractAlgorithm, Estimate, Task
+from twinjax.estimation.methods.classes import of_every_class
 from twinjax.estimation.methods.maximisation import Split, Statistics, centre, maximise
 from twinjax.estimation.prediction import Design, Predictor
 from twinjax.population.distributions import AbstractDistribution
@@ -45,12 +46,14 @@ class SAEM(AbstractAlgorithm):
     before in the first iterations; `prior`, `component`, `block` and `independent`, sweeps of each Metropolis kernel
     in an iteration. The independent kernel draws about each subject's running conditional moments; measured, it is
     worth three of the random walks a solve, and a Laplace approximation in its place a tenth more, for sensitivities.
-    `eta` of the fit are conditional means; its `evidence` is a `Trace`.
+    `eta` of the fit are conditional means; its `evidence` is a `Trace`. Of a mixture no class is drawn: all are summed
+    over at each draw of the random effects, which the classes share, and `fit.classes` are conditional means.
     **Reference**: Delyon, Lavielle & Moulines 1999, doi:10.1214/aos/1018031103; Kuhn & Lavielle 2005,
-    doi:10.1016/j.csda.2004.07.002.
+    doi:10.1016/j.csda.2004.07.002; mixtures: Lavielle & Mbogning 2014, doi:10.1007/s11222-013-9396-2.
     """
 
     conditional: ClassVar[bool] = True
+    mixtures: ClassVar[bool] = True
     chains: int | None = eqx.field(static=True, default=None)
     explore: int = eqx.field(static=True, default=500)
     average: int = eqx.field(static=True, default=300)
@@ -96,17 +99,19 @@ class _Search:
         self.subjects, etas = task.eta.shape
         there = np.asarray(engine.design.observed.there)
         self.chains = method.chains or _enough(self.subjects, float(np.sum(there)) / there.shape[0] / max(etas, 1))
-        self.design = tiled(engine.design, self.chains)
-        self.split = Split.of(engine.predictor, engine.design, task.x)
+        self.design = of_every_class(engine.predictor, tiled(engine.design, self.chains))
+        self.split = Split.of(engine.predictor, of_every_class(engine.predictor, engine.design), task.x)
         self.steps = Steps.of(
             etas, prior=method.prior, component=method.component, block=method.block, independent=method.independent
         )
         population = engine.predictor.population
         omega = np.asarray(population.omega(engine.predictor.transform.unpack(jnp.asarray(task.x), population.theta)))
         samples = engine.design.observed.there.shape[1]
+        self.classes = 1 if population.mixture is None else population.mixture.classes
         self.state = _State(
-            jnp.asarray(task.x), Chains.begin(task.eta, omega, self.chains, samples), Statistics.none(self.split)
-        )
+            jnp.asarray(task.x), Chains.begin(task.eta, omega, self.chains, samples, self.classes),
+            Statistics.none(self.split),
+        )  # fmt: skip
         self.trace: list[np.ndarray] = []
         self.explored, self.interrupted = 0, False
         self.level = np.zeros(len(task.x), bool)
@@ -157,7 +162,7 @@ class _Search:
         return np.sqrt(self.variance * self.gain / 2.0)
 
     def _check(self, state: _State) -> None:
-        solved = np.asarray(state.chains.solved).reshape(self.subjects, -1).any(axis=1)
+        solved = self._solved(state)
         if not solved.all():
             who = ", ".join(self.task.engine.ids[i] for i in np.flatnonzero(~solved)[:10])
             raise RuntimeError(
@@ -165,24 +170,28 @@ class _Search:
                 f"them; start nearer, or look at their data: {who}"
             )
 
+    def _solved(self, state: _State) -> np.ndarray:
+        """Whether any draw of each subject is."""
+        solved = np.asarray(state.chains.solved).reshape(self.classes, self.subjects, -1)
+        return np.any(np.any(solved, axis=2), axis=0)
+
     def ended(self) -> Estimate:
         """The estimate."""
         state, task = self.state, self.task
         x, free = np.asarray(state.x), len(task.x)
-        mu = np.asarray(centre(self.split, state.x))
-        mean = np.asarray(state.statistics.first) - mu if self.trace else task.eta
-        second = np.diagonal(np.asarray(state.statistics.second), axis1=1, axis2=2)
-        sd = np.sqrt(np.maximum(second - np.square(np.asarray(state.statistics.first)), 0.0))
+        mean, variance = (np.asarray(a) for a in state.statistics.moments(centre(self.split, state.x), self.subjects))
+        mean, sd = mean if self.trace else task.eta, np.sqrt(variance)
         share = np.asarray(state.chains.accepted)
         kernels = {"prior": PRIOR, "component": COMPONENT, "block": BLOCK, "independent": INDEPENDENT}
         spread = Uncertainty.none(free)
         if task.covariance and not self.interrupted:
             task.engine.eta = jnp.asarray(mean)
             spread = uncertainty(task.engine, x, task.engine.evaluate(x))
-        solved = np.asarray(state.chains.solved).reshape(self.subjects, -1)
+        classes = np.asarray(state.statistics.share).reshape(self.classes, self.subjects).T
         return Estimate(
             x=x, by_subject=np.full(self.subjects, math.nan), gradient=np.full(free, math.nan), eta=mean,
-            settled=np.asarray(solved.any(axis=1)), result=np.zeros(self.subjects, int), uncertainty=spread,
+            settled=self._solved(state), result=np.zeros(self.subjects, int), uncertainty=spread,
+            classes=classes if self.classes > 1 else None,
             evidence=Trace(
                 names=task.engine.predictor.transform.reported, x=np.stack(self.trace or [x]), explored=self.explored,
                 level=self.level, error=self.error, mean=mean, sd=sd,
@@ -200,8 +209,11 @@ def _iterate(
     """Draws and M-step: all of an iteration in one program."""
     chains = sweep(predictor, design, state.x, state.chains, steps, rate, key)
     x, statistics = maximise(predictor, design, split, priors, state.x, chains, state.statistics, gain, cooling)
-    shift = centre(split, state.x) - centre(split, x)  # phi stays where it is
-    many = chains.eta.shape[0] // shift.shape[0]
+    subjects, etas = chains.mean.shape
+    shift = centre(split, state.x) - centre(split, x)  # phi stays where it is; of a mixture, its mean over classes
+    if shift.shape[0] > subjects:
+        shift = jnp.sum((statistics.share[:, None] * shift).reshape(-1, subjects, etas), axis=0)
+    many = chains.eta.shape[0] // subjects
     chains = eqx.tree_at(
         lambda c: (c.eta, c.mean), chains, (chains.eta + jnp.repeat(shift, many, axis=0), chains.mean + shift)
     )

@@ -140,7 +140,8 @@ class TwoStage(AbstractAlgorithm):
     All subjects are fitted at once. What they share (residual errors, parameters without a random effect) is estimated
     from all of them together; residual errors are corrected for the degrees of freedom that individual
     parameters take. A subject whose data do not determine its parameters is left out, and named. For rich data, or as
-    a start for other methods: ``TwoStage().then(FOCEI())``.
+    a start for other methods: ``TwoStage().then(FOCEI())``. It serves no mixtures: fitted alone, a subject has the
+    parameters that suit its data best in every class, so that nothing says which it is of.
 
     **Parameters**: `weighted`, the global two-stage: an EM that weights each subject by the precision of its own
     estimate and takes those errors out of Omega.
