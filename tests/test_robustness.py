@@ -6,6 +6,7 @@ modes (FOCE, Laplace, quadrature). That NUTS survives an interruption is in `tes
 """
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -65,6 +66,15 @@ def trial(limit=40.0, spread=0.3):
 
 FINAL = tj.ImportanceSampling(samples=64)
 METHODS = [tj.FO(), tj.FOCEI(), tj.ImportanceEM(samples=64, final=FINAL), tj.SAEM(), tj.TwoStage()]
+
+
+def test_another_start_compiles_nothing(caplog):
+    """Starting values are numbers of one program, and no part of it."""
+    data, method = trial(), tj.FOCEI()
+    tj.fit(population(2.0), data, method=method, covariance=False)
+    with caplog.at_level("WARNING"), jax.log_compiles():
+        tj.fit(population(1.5), data, method=method, covariance=False)
+    assert not [r for r in caplog.records if "Compiling" in r.message]
 
 
 def known(found):

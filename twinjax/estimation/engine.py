@@ -54,6 +54,7 @@ class Engine:
         backend: AbstractBackend | None,
     ) -> Engine:  # fmt: skip
         """For a population, a trial and a method; chooses the backend and the directions of differentiation."""
+        population, priors = (_traceable(known) for known in (population, dict(priors)))
         transform = Transform.of(population)
         observed = observations(population, trial)
         method.check(population, observed)
@@ -180,6 +181,11 @@ class Engine:
                 f"{bad.sum()} of {len(bad)} subjects cannot be evaluated at the starting values; start nearer, or look "
                 "at their data:\n  " + "\n  ".join(lines)
             )
+
+
+def _traceable(known: Any) -> Any:
+    """The same with arrays for numbers: a Python number would be part of the program, another for every start."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, float) if isinstance(leaf, int | float) else leaf, known)
 
 
 def _lost(found: Evaluation) -> np.ndarray:
