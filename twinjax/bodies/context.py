@@ -24,6 +24,11 @@ WHOLE_BODY = ContextOfUse(
     applicability="Drugs that CYP3A4 clears, taken fasted. Weak where solubility limits a slowly dissolving capsule: "
     "after itraconazole capsules inhibition comes out too small. Not compared with data: children, the "
     "old, pregnancy, liver and kidney disease, meals, efflux transporters, bile.",
-    ranges={"age_years": (18.0, 65.0), "kidney_function": (1.0, 1.0)},
+    ranges={
+        "age_years": (18.0, 65.0),
+        "kidney_function": (1.0, 1.0),
+        "liver_function": (1.0, 1.0),
+        "week_of_pregnancy": (0.0, 0.0),
+    },
 )
 """Of `body`. Figures are those of ``benchmarks/interactions.py`` and ``benchmarks/screening.py``."""

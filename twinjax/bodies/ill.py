@@ -10,6 +10,7 @@ from jax.core import Tracer
 
 from twinjax.bodies.abundance import MEASURED, Abundance
 from twinjax.bodies.build import body
+from twinjax.bodies.context import WHOLE_BODY
 from twinjax.bodies.substance import Substance
 from twinjax.drugs.partition import AbstractPartition
 from twinjax.models.pbpk import WholeBody
@@ -33,10 +34,11 @@ def cirrhotic(
     **Parameters**: `binder` by drug, ``albumin`` by itself or ``glycoprotein``; the rest as in `body`.
     **Assumptions**: clearance by what is no named enzyme (`Substance.clint`) falls as liver does, uptake with its
     cells; blood to plasma is as given, or follows binding and haematocrit; enzymes of the gut are healthy.
-    **Warns** as `body` does: cirrhosis lies outside what was compared with profiles.
+    **Warns** that cirrhosis lies outside `WHOLE_BODY`, what was compared with profiles.
     **Raises** `ValueError` for another class, or a binder that is not known.
     """
     ill = cirrhosis(child_pugh)
+    WHOLE_BODY.warn(liver_function=ill.mass)
     binder = binder or {}
     bound = {}
     for name, drug in drugs.items():
@@ -62,10 +64,13 @@ def expecting(
     **Parameters**: `who`, as before the pregnancy; the rest as in `body`.
     **Assumptions**: binding and enzymes are as before: how far they change (CYP3A4 and CYP2D6 rise, CYP1A2 falls) has
     no openly tabulated source here; give it as `abundance` and as drugs' fu.
+    **Warns** that pregnancy lies outside `WHOLE_BODY`, what was compared with profiles.
     **Raises** `ValueError` for a man, and a week outside 0 to 42.
     """
     if not isinstance(who.female, Tracer) and float(who.female) != 1.0:
         raise ValueError("who is a man; pregnancy needs person(..., 'female')")
+    if not isinstance(week, Tracer):
+        WHOLE_BODY.warn(week_of_pregnancy=week)
     more = pregnancy(week).filtration / pregnancy(0.0).filtration
     filters = eqx.tree_at(lambda p: p.kidney, who, who.kidney * more)
     return body(filters, drugs, method=method, abundance=abundance, organs=pregnant(anatomy(who), week))
