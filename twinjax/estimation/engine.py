@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -32,6 +32,22 @@ _RIDGE = 1e-2
 
 _SAME = 1e-4
 """Modes whose joint -2 log densities differ by less are the same."""
+
+_RIVAL = 4.0
+"""A mode whose joint -2 log density is at most this above the best one's is a rival: a seventh of the density."""
+
+_MOST = 3
+"""Rivals that are looked at, the most probable first."""
+
+
+class AtModes(NamedTuple):
+    """Subjects at their most probable modes: the evaluation there; whether any has `moved` from where it was searched;
+    `rivals`, each the etas of all subjects `(subjects, etas)` with one of them at another mode, nearly as probable.
+    """
+
+    found: Evaluation
+    moved: bool
+    rivals: list[Any]
 
 
 class Engine:
@@ -105,21 +121,23 @@ class Engine:
             self._best = (total, x, self.eta)
         return found
 
-    def at_modes(self, x: Any, eta: Any) -> tuple[Evaluation, bool]:
+    def at_modes(self, x: Any, eta: Any) -> AtModes:
         """At `x`, each subject at the most probable of several modes: that found from `eta`, from zero, and from a
-        standard deviation off in every random effect; whether any but the first is better.
+        standard deviation off in every random effect.
 
         A search that follows a mode from where it started may follow the wrong one.
         """
         x = jnp.asarray(x)
         found, moved = self._from(x, jnp.asarray(eta)), False
+        others = [found]
         for start in self._starts(x) if found.joint is not None else ():
             fresh = self._from(x, jnp.broadcast_to(start, self.eta.shape))
             better = ~_lost(fresh) & ~(np.asarray(fresh.joint) >= np.asarray(found.joint) - _SAME)
             found, moved = _merged(better, fresh, found), moved or bool(better.any())
+            others.append(fresh)
         self.begin(found.eta)
         self._best = (float(jnp.sum(found.objective)), x, found.eta)
-        return found, moved
+        return AtModes(found, moved, _rivals(found, others) if found.joint is not None else [])
 
     def _starts(self, x: Any) -> list[np.ndarray]:
         p = self.predictor.population
@@ -192,6 +210,15 @@ def _lost(found: Evaluation) -> np.ndarray:
     """The subjects whose etas or objective were not found, `(subjects,)`."""
     finite = np.isfinite(np.asarray(found.objective)) & np.all(np.isfinite(np.asarray(found.eta)), axis=1)
     return ~(finite & np.asarray(found.settled))
+
+
+def _rivals(best: Evaluation, others: list[Evaluation]) -> list[Any]:
+    """Of each subject the most probable mode but its best, where it is nearly as probable."""
+    above = np.array([np.where(_lost(o), np.inf, np.asarray(o.joint) - np.asarray(best.joint)) for o in others])
+    above = np.where(above > _SAME, above, np.inf)
+    which, least = np.argmin(above, axis=0), np.min(above, axis=0)
+    close = [i for i in np.argsort(least, kind="stable")[:_MOST] if least[i] < _RIVAL]
+    return [best.eta.at[i].set(others[which[i]].eta[i]) for i in close]
 
 
 def _merged(which: np.ndarray, one: Evaluation, other: Evaluation) -> Evaluation:

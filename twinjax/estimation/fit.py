@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from twinjax.estimation.engine import Engine
+from twinjax.estimation.engine import AtModes, Engine
 from twinjax.estimation.evidence.uncertainty import AbstractCurvature, Uncertainty, uncertainty
 from twinjax.estimation.methods.algorithm import AbstractAlgorithm, Estimate, Task
-from twinjax.estimation.methods.base import AbstractMethod, AbstractObjective
+from twinjax.estimation.methods.base import AbstractMethod, AbstractObjective, Evaluation
 from twinjax.estimation.methods.conditional import FOCEI
 from twinjax.estimation.methods.pooled import NaivePooled
 from twinjax.estimation.optimisers import BFGS, AbstractOptimiser, Watch
@@ -23,6 +24,9 @@ from twinjax.population.distributions import AbstractDistribution
 from twinjax.population.population import Population
 from twinjax.population.subject import Subject, TrialData
 from twinjax.solve.problem import AbstractBackend
+
+_TURNS = 3
+"""Searches that go on because a subject has a more probable mode at their end."""
 
 
 def fit(
@@ -146,14 +150,19 @@ def _minimised(
     """The best end of the starts, and the objectives of all ends.
 
     At an end the etas found there are kept: searched from those of another start they may be other modes. Where a
-    subject has a more probable one, the search goes on from it.
+    subject has a more probable one, the search goes on from it; and where one has two that are nearly as probable, the
+    objective may have a lower end beyond the point where they change places, so it is searched from the other as well.
     """
     found = [(engine(end)[0], end, engine.eta) for _, end in optimiser.search(engine, points, watched)]
     (_, x, eta), *others = sorted(found, key=lambda e: e[0])
-    evaluation, moved = engine.at_modes(x, eta)
-    if moved:
-        x = optimiser.minimise(engine, x, watched(len(points)))
-        evaluation = engine.evaluate(x)
+    watch = watched(len(points))
+    x, at = _settled(engine, x, eta, optimiser, watch)
+    for rival in at.rivals:
+        engine.begin(rival)
+        found = _settled(engine, optimiser.minimise(engine, x, watch), engine.eta, optimiser, watch)
+        if _total(found[1].found) < _total(at.found) - 1e-3:  # an optimiser's own precision
+            x, at = found
+    evaluation = engine.at_modes(x, at.found.eta).found if at.rivals else at.found
     ends = (engine(x)[0], *(f for f, *_ in others))
     clock.lap("search")
     by = covariance if isinstance(covariance, AbstractCurvature) else None
@@ -169,6 +178,23 @@ def _minimised(
         uncertainty=spread,
         classes=None if evaluation.classes is None else np.asarray(evaluation.classes),
     ), tuple(sorted(ends))
+
+
+def _settled(
+    engine: Engine, x: np.ndarray, eta: Any, optimiser: AbstractOptimiser, watch: Watch
+) -> tuple[np.ndarray, AtModes]:
+    """The point, or where the search goes on to if a subject has a more probable mode there."""
+    at = engine.at_modes(x, eta)
+    for _ in range(_TURNS):
+        if not at.moved:
+            break
+        x = optimiser.minimise(engine, x, watch)
+        at = engine.at_modes(x, engine.eta)
+    return x, at
+
+
+def _total(found: Evaluation) -> float:
+    return float(jnp.sum(found.objective))
 
 
 class _Clock:
