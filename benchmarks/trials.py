@@ -284,7 +284,7 @@ def mavoglurant(data: Path) -> Case:
         model, thetas=start, individual=individual, reads=("weight",), bounds={n: (0.0, np.inf) for n in start},
         variability={"clint": 0.7}, residual=tj.LogNormalError(0.5),
     )  # fmt: skip
-    return population, trial, {"backend": tj.Fused()}, {
+    return population, trial, {}, {
         "Monolix 2021R1 (both occasions) theta": {"kbr": 0.0649, "kmu": 2.9108, "kad": 12.467, "clint": 3431.25, "kbo": 1.0128, "krb": 2.8885},
         "omega.clint": 0.78275, "lognormal": 0.43256, "reference_s": 2500,
     }  # fmt: skip

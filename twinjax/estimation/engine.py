@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from twinjax.estimation import hosts
+from twinjax.estimation.buckets import buckets, together
 from twinjax.estimation.likelihood import observations
 from twinjax.estimation.methods.base import AbstractObjective, Evaluation
 from twinjax.estimation.methods.classes import evaluate
@@ -62,6 +63,7 @@ class Engine:
         ids: tuple[str, ...],
     ):
         self.method, self.predictor, self.design, self.priors, self.ids = method, predictor, design, dict(priors), ids
+        self._parts = buckets(design)
         self.begin(jnp.zeros((design.problem.patients, len(predictor.population.etas))))
 
     @staticmethod
@@ -146,11 +148,15 @@ class Engine:
 
     def _from(self, x: Any, eta: Any) -> Evaluation:
         """Etas searched from these; each host has its share of the subjects."""
-        own, design = hosts.share(len(self.ids)), self.design
+        found = [self._part(x, jnp.broadcast_to(eta, self.eta.shape)[own], design) for own, design in self._parts]
+        return together(found, [own for own, _ in self._parts])
+
+    def _part(self, x: Any, eta: Any, design: Design) -> Evaluation:
+        own, subjects = hosts.share(len(eta)), len(eta)
         if own is None:
             return _evaluate(self.method, self.predictor, design, x, eta)
         design, eta = jax.tree.map(lambda leaf: leaf[own], (design, eta))
-        return hosts.gathered(_evaluate(self.method, self.predictor, design, x, eta), len(self.ids))
+        return hosts.gathered(_evaluate(self.method, self.predictor, design, x, eta), subjects)
 
     def gradient(self, x: Any, evaluation: Evaluation) -> np.ndarray:
         """The total gradient, priors included."""
