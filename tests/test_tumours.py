@@ -29,6 +29,7 @@ from twinjax.models import (
     ZhuPancreaticCells,
     coupled,
 )
+from twinjax.models.base import no_input
 
 DAY, WEEK, MONTH = 24.0, 168.0, 730.5
 
@@ -233,6 +234,10 @@ def test_myeloma_in_marrow_and_under_attack():
     assert growth(1.0, cytotoxic=0.375) == pytest.approx(float(m.growth_s - m.kill_t / 2), rel=1e-9)
     both = coupled({"myeloma.cytotoxic": "immunity.cytotoxic", "myeloma.killers": "immunity.killers"},
                    immunity=MyelomaImmunity.typical(), myeloma=MyelomaClones.typical())  # fmt: skip
-    t = np.array([0.0, 500.0])
-    helped, alone = tj.simulate(both, times=t).output.myeloma, tj.simulate(MyelomaClones.typical(), times=t).output
-    assert float(helped.cells[0, 1]) < 0.9 * float(alone.cells[0, 1])
+    y, u = both.initial(), no_input(both)
+    alone = MyelomaClones.typical()
+    helped = both.derivative(0.0, y, u).myeloma.sensitive / y.myeloma.sensitive
+    free = alone.derivative(0.0, alone.initial(), alone.Input()).sensitive / y.myeloma.sensitive
+    t, n = both.immunity.t0, both.immunity.n0
+    killed = alone.kill_t * t / (alone.half_t + t) + alone.kill_n * n / (alone.half_n + n)
+    assert float(free - helped) == pytest.approx(float(killed), rel=1e-9)
