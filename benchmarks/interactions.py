@@ -28,8 +28,8 @@ import jax
 import numpy as np
 
 import twinjax as tj
-from twinjax.bodies import body
-from twinjax.bodies.library import clarithromycin, fluconazole, itraconazole, midazolam, rifampicin
+from twinjax.bodies import body, library
+from twinjax.bodies.library import itraconazole, midazolam
 from twinjax.drugs import agreement
 from twinjax.models.pbpk import WholeBody
 from twinjax.physiology import person
@@ -37,6 +37,14 @@ from twinjax.physiology import person
 WEIGHT = 73.0
 SUBJECTS = {"Yu 2004": (23.3, 172.9, 66.9)}
 """Age, height and weight of studies that the designs say differ: Koreans (Midazolam-Model, individuals)."""
+PERPETRATORS = ("Cimetidine", "Clarithromycin", "Efavirenz", "Erythromycin", "Fluconazole", "Rifampicin")
+"""Those beside itraconazole that have parameters: functions of `twinjax.bodies.library`."""
+WHY_NOT = {
+    "Verapamil": "the published model of verapamil has two pathways of CYP3A4 for each enantiomer and efflux by P-gp in "
+    "the gut, which this body does not have",
+    "Hyperforin": "no public model of hyperforin in St John's wort was found; extracts differ",
+}
+UNSAID = {"829": "its areas begin two hours after midazolam was given, which the columns of the table do not say"}
 ASKED = ("Itraconazole", "Rifampicin")
 """Perpetrators whose parameters came with the table; others are reported apart."""
 LONGEST = 168.0
@@ -49,6 +57,8 @@ class Left(Exception):
 
 def administrations(text: str) -> list[tuple[float, float | None]]:
     """Times (h), with the dose where the text names it: ``0-24-48``, ``S0-T24-R4``, ``S0-T24-R18 (10 mg), S432-...``."""
+    text = re.sub(r"\(([\d.]+)mg\): (?=[\d.\-]+(?:;|$))", r"\1: ", text).replace(";", ",")  # (200mg): 0-6; (400mg): 18
+    text = re.sub(r"(\d),(\d+)$", r"\1.\2", text)  # a decimal comma
     run = r"\(?S-?(\d+)[-,]\s*T-?(\d+)[-,]\s*R-?(\d+)\)?\s*(?:\(\s*([\d.]+)\s*mg\))?"
     found = [
         (float(s) + i * float(t), float(d) if d else None)
@@ -66,6 +76,8 @@ def administrations(text: str) -> list[tuple[float, float | None]]:
 
 def milligrams(text: str, unit: str) -> float:
     """A dose in mg, of a man of 73 kg where it is per kg."""
+    if not re.fullmatch(r"[\d.]+", text.strip()):
+        raise Left(f"its dose {text!r} is not one number, and its times do not say which is when")
     scale = {"mg": 1.0, "µg": 1e-3, "ug": 1e-3, "mg/kg": WEIGHT, "µg/kg": 1e-3 * WEIGHT, "g": 1e3}
     if unit.strip() not in scale:
         raise Left(f"its unit of dose is {unit!r}")
@@ -83,28 +95,39 @@ def victim_doses(folder: Path) -> dict[str, float]:
     return doses
 
 
+def control_doses(folder: Path) -> dict[str, float]:
+    """Midazolam's dose (mg) alone, by study, where the designs say that it was another."""
+    doses = {}
+    for file in folder.glob("*-Midazolam-DDI.md"):
+        for line in file.read_text().splitlines():
+            found = re.match(r"\|\s*(\d+)\s*\|.*received ([\d.]+) mg midazolam \w+ in control phase", line)
+            if found:
+                doses[found[1]] = float(found[2])
+    return doses
+
+
 def perpetrators(row: dict[str, str]) -> tuple[str, dict[str, Any], str]:
     """A name for the body, the drugs of it, and the state that the perpetrator is given into."""
     name = row["Perpetrator"]
-    if name == "Rifampicin":
-        return name, {"rifampicin": rifampicin()}, "stomach.rifampicin"
     if name == "Itraconazole":
         text = f"{row.get('Administered form', '')} {row.get('Formulation type', '')}".lower()
         form = "solution fasted" if "solution" in text else "capsule fasted"
         into = "stomach.itraconazole" if "solution" in form else "tablet.itraconazole"
         return f"{name}, {form}", itraconazole(form), into
-    if name in ("Clarithromycin", "Fluconazole"):
-        drug = clarithromycin() if name == "Clarithromycin" else fluconazole()
-        return name, {name.lower(): drug}, f"stomach.{name.lower()}"
-    raise Left(f"the perpetrator {name} has no parameters in twinjax.bodies.library")
+    if name not in PERPETRATORS:
+        raise Left(WHY_NOT.get(name, f"the perpetrator {name} has no parameters in twinjax.bodies.library"))
+    own = name.lower()
+    return name, {own: getattr(library, own)()}, f"{'tablet' if name == 'Efavirenz' else 'stomach'}.{own}"
 
 
 class Study:
     """A row that can be run."""
 
-    def __init__(self, row: dict[str, str], doses: dict[str, float]) -> None:
+    def __init__(self, row: dict[str, str], doses: dict[str, float], alone: dict[str, float] | None = None) -> None:
         if row["Victim"] != "Midazolam":
             raise Left(f"the victim {row['Victim']} has no parameters in twinjax.bodies.library")
+        if row["ID"] in UNSAID:
+            raise Left(UNSAID[row["ID"]])
         self.body, self.drugs, self.into = perpetrators(row)
         if row["Route Perpetrator"] != "PO" or row["Route Victim"] not in ("PO", "IV"):
             raise Left(f"its routes are {row['Route Victim']} and {row['Route Perpetrator']}; PO and IV are known")
@@ -126,6 +149,7 @@ class Study:
         if not own and row["ID"] not in doses:
             raise Left("midazolam's dose is not in the design; give a column Victim Dose (mg)")
         self.dose = float(own) if own else doses[row["ID"]]
+        self.alone = (alone or {}).get(row["ID"], self.dose)
         self.factor = float(row.get("R Dose correction factor") or 1.0)
         self.route = row["Route Victim"]
         self.subject = SUBJECTS.get(row["Study ID"], (30.0, 176.0, WEIGHT))
@@ -136,7 +160,7 @@ def regimen(study: Study, doses: int, with_perpetrator: bool, at: float) -> tj.R
     molar = float(study.drugs[study.into.split(".")[1]].molar_mass)
     amounts = [a * 1000.0 / molar * with_perpetrator for a in study.amounts] + [0.0] * (doses - len(study.amounts))
     times = study.times + [study.times[-1]] * (doses - len(study.times))
-    victim = study.dose * 1000.0 / 325.78
+    victim = (study.dose if with_perpetrator or study.control is not None else study.alone) * 1000.0 / 325.78
     into = [study.into] * doses + ["stomach.midazolam", "venous.midazolam"]
     given = [victim * (study.route == "PO"), victim * (study.route == "IV")]
     n = doses + 2
@@ -179,12 +203,12 @@ def run(data: Path, table: Path, out: Path) -> dict[str, Any]:
     """All rows, into a CSV; the agreement with what was observed."""
     rows = list(csv.DictReader(table.open()))
     theirs = {r["ID"]: r for r in csv.DictReader((data / "pksim_predicted_vs_observed_AUCR.csv").open())}
-    doses = victim_doses(data / "qualification_designs")
+    doses, alone = (f(data / "qualification_designs") for f in (victim_doses, control_doses))
     studies: dict[str, Study] = {}
     reasons: dict[str, str] = {}
     for row in rows:
         try:
-            studies[row["ID"]] = Study(row, doses)
+            studies[row["ID"]] = Study(row, doses, alone)
         except Left as why:
             reasons[row["ID"]] = str(why)
     ratios: dict[str, tuple[float, float]] = {}
@@ -218,6 +242,14 @@ def run(data: Path, table: Path, out: Path) -> dict[str, Any]:
         "apart_pksim": _agreement(
             [theirs[i]["pksim_pred_AUCR"] for i in apart], [theirs[i]["obs_AUCR"] for i in apart]
         ),
+        "by_perpetrator": {
+            name: {
+                "twinjax": _agreement([ratios[i][0] for i in own], [theirs[i]["obs_AUCR"] for i in own]),
+                "pksim": _agreement([theirs[i]["pksim_pred_AUCR"] for i in own], [theirs[i]["obs_AUCR"] for i in own]),
+            }
+            for name in sorted({studies[i].perpetrator for i in ratios})
+            for own in [[i for i in ratios if i in theirs and studies[i].perpetrator == name]]
+        },
         "pksim": _agreement([theirs[i]["pksim_pred_AUCR"] for i in shared], [theirs[i]["obs_AUCR"] for i in shared]),
         "cmax_po": _agreement([ratios[i][1] for i in both], [observed[i]["CmaxR Avg"] for i in both]),
     }

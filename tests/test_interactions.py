@@ -33,6 +33,8 @@ ROW = {
         ("0-(S12-T12-R2)", [0, 12, 24], [None] * 3),
         ("(S0-T8-R2)-16-26", [0, 8, 16, 26], [None] * 4),
         ("400: 0, 200: 24-48", [0, 24, 48], [400.0, 200.0, 200.0]),
+        ("(200mg): 0-6; (400mg): 18", [0, 6, 18], [200.0, 200.0, 400.0]),
+        ("0-12-24,5", [0, 12, 24.5], [None] * 3),
         ("S0-T24-R2 (10 mg), S432-T24-R2 (75 mg)", [0, 24, 432, 456], [10.0, 10.0, 75.0, 75.0]),
     ],
 )
@@ -47,6 +49,9 @@ def test_times_of_administration(text, times, doses):
         ({"Perpetrator": "Grapefruit"}, "the perpetrator Grapefruit has no parameters"),
         ({"Times of Administration": "twice"}, "times of administration are not understood: 'twice'"),
         ({"Dose Unit": "IU"}, "its unit of dose is 'IU'"),
+        ({"Dose": "50/100"}, "its dose '50/100' is not one number"),
+        ({"Perpetrator": "Verapamil"}, "two pathways of CYP3A4 for each enantiomer"),
+        ({"ID": "829"}, "its areas begin two hours after midazolam was given"),
         ({"Route Perpetrator": "IV"}, "its routes are PO and IV"),
         ({"Victim Dose (mg)": ""}, "midazolam's dose is not in the design"),
         ({"t_treatment_0": ""}, "does not say when midazolam was given"),
@@ -55,6 +60,13 @@ def test_times_of_administration(text, times, doses):
 def test_a_study_left_out_has_its_reason(change, why):
     with pytest.raises(script.Left, match=why):
         script.Study({**ROW, **change}, {})
+
+
+def test_doses_of_the_control_phase_are_read(shared_data):
+    """Okudaira 2007: 2.5 mg of midazolam with erythromycin, 5 mg without."""
+    data = shared_data / "physiology" / "osp_ddi" / "qualification_designs"
+    assert script.control_doses(data)["362"] == 5.0
+    assert script.victim_doses(data)["362"] == 2.5
 
 
 def test_three_studies_of_rifampicin(shared_data):
@@ -71,4 +83,4 @@ def test_three_studies_of_rifampicin(shared_data):
     fold = np.exp(np.abs(np.log(found / observed)))
     assert np.all(fold <= np.asarray(guest_limit(observed)))
     # what this version predicts, to the two digits in which solvers and machines agree
-    np.testing.assert_allclose(found, [0.0518, 0.1373, 0.425], rtol=0.02)
+    np.testing.assert_allclose(found, [0.0633, 0.1555, 0.428], rtol=0.02)

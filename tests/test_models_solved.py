@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from twinjax.dosing import Regimen
-from twinjax.models import REGISTRY, OneCompartmentTransit
+from twinjax.models import REGISTRY, OneCompartmentTransit, WholeBody
 from twinjax.models.base import input_names, output_names, state_names
 from twinjax.models.heart.cell import AbstractCell
 from twinjax.naming import bind, leaves
@@ -33,8 +33,10 @@ def dosed(model):
     return regimen
 
 
-SOLVED = [c for c in REGISTRY if not issubclass(c, AbstractCell)]
-"""Heart cells, whose compilation by XLA takes minutes, are solved in test_heart.py."""
+SOLVED = [c for c in REGISTRY if not issubclass(c, AbstractCell | WholeBody)]
+"""Heart cells, whose compilation by XLA takes minutes, are solved in test_heart.py; whole bodies in test_whole_body.py,
+against closed forms and scipy.
+"""
 
 
 @pytest.mark.parametrize("cls", SOLVED, ids=lambda c: c.__name__)

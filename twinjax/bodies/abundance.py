@@ -35,13 +35,22 @@ class Abundance(eqx.Module):
 _LIVER, _GUT = math.log(2.0) / 36.0, math.log(2.0) / 23.0
 
 MEASURED = Abundance(
-    liver={"CYP3A4": 4.32, "UGT1A4": 2.32, "AADAC": 1.0},
-    gut={"CYP3A4": 0.3144, "AADAC": 0.2545},
+    liver={
+        "CYP1A2": 1.8,
+        "CYP2A6": 2.72,
+        "CYP2B6": 1.56,
+        "CYP3A4": 4.32,
+        "CYP3A5": 0.04,
+        "UGT1A4": 2.32,
+        "AADAC": 1.0,
+    },
+    gut={"CYP3A4": 0.0705 / (ENTEROCYTES * 0.65), "AADAC": 0.2545},
     uptake={"OATP1B1": 1.0},
-    liver_kdeg={"CYP3A4": _LIVER, "AADAC": _LIVER, "OATP1B1": _LIVER},
+    liver_kdeg={"CYP2B6": math.log(2.0) / 32.0, "CYP3A4": _LIVER, "AADAC": _LIVER, "OATP1B1": _LIVER},
     gut_kdeg={"CYP3A4": _GUT, "AADAC": _GUT},
 )
-"""CYP3A4 Rodrigues 1999, Biochem Pharmacol 57:465, doi:10.1016/S0006-2952(98)00268-8 (108 pmol/mg at 40 mg/g), in gut
-7.28 % of it; UGT1A4 58 pmol/mg (Achour et al. 2014); AADAC and OATP1B1 of unknown abundance count as 1 umol/L, in which
-their published turnover numbers are. Half-lives of 36 h in liver (Obach et al. 2007) and 23 h in gut (Greenblatt et al.
-2003). All as listed with the Open Systems Pharmacology models of midazolam and rifampicin."""
+"""CYPs of the liver Rodrigues 1999, Biochem Pharmacol 57:465, doi:10.1016/S0006-2952(98)00268-8 (CYP3A4 108 pmol/mg at
+40 mg/g); CYP3A4 of the gut 70.5 nmol in all (Paine et al. 1997, J Pharmacol Exp Ther 283:1552), in the enterocytes of
+0.65 kg of small intestine; UGT1A4 58 pmol/mg (Achour et al. 2014); AADAC and OATP1B1 of unknown abundance count as 1
+umol/L, in which their published turnover numbers are. Half-lives of 36 h in liver (Obach et al. 2007; CYP2B6 32 h) and
+23 h in gut (Greenblatt et al. 2003). All but Paine's as listed with the Open Systems Pharmacology models."""

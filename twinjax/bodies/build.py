@@ -35,6 +35,10 @@ CELLS = {
 """Surface of cells: ``(V / V0)^0.75 s``, V0 in mL and s in m2 of the rat (Kawai et al. 1994, as PK-Sim scales it); the
 `rest` as muscle."""
 
+SEGMENTS, AT_ONCE = 5.0, 60.0
+"""Parts of the small intestine (as in `physiology.gut`): what is dissolved when it comes from the stomach travels as a
+bolus and meets the fluid of one at a time, what dissolves along the way (slower than so much, 1/h) that of all."""
+
 _LIKE = {"small_intestine": "gut", "large_intestine": "gut", "stomach": "gut", "rest": "muscle"}
 """Tissues that take another's composition where a method does not know them."""
 
@@ -129,9 +133,15 @@ def _partition(
 ) -> dict[str, dict[str, Any]]:
     """Tissue to blood, by tissue and drug."""
     wanted = ("adipose", "bone", "brain", "heart", "kidney", "liver", "lung", "muscle", "skin", "rest", *PORTAL)
-    source = {t: t if t in method.tissues else _LIKE.get(t, t) for t in wanted}
-    found = {n: partition(d.compound, method, sorted(set(source.values()))) for n, d in drugs.items()}
-    return {t: {n: found[n][s] / solutes[n].blood_to_plasma for n in drugs} for t, s in source.items()}
+
+    def of(drug: Substance) -> dict[str, Any]:
+        own = method if drug.method is None else drug.method
+        source = {t: t if t in own.tissues else _LIKE.get(t, t) for t in wanted}
+        found = partition(drug.compound, own, sorted(set(source.values())))
+        return {t: found[s] for t, s in source.items()}
+
+    found = {n: of(d) for n, d in drugs.items()}
+    return {t: {n: found[n][t] / solutes[n].blood_to_plasma for n in drugs} for t in wanted}
 
 
 def _tissue(name: str, volume: Any, kp: dict[str, Any], drugs: Mapping[str, Substance]) -> PermeableTissue:
@@ -197,7 +207,7 @@ def _intestine(
 ) -> Intestine:
     facts = gut(someone)
     cells = ENTEROCYTES * own.masses["small_intestine"]
-    ka, soluble = {}, {}
+    ka, soluble, meets = {}, {}, {}
     for name, drug in drugs.items():
         if drug.ka is not None:
             ka[name] = drug.ka * jnp.ones_like(facts.fluid)
@@ -207,6 +217,7 @@ def _intestine(
             ka[name] = drug.default_intestinal * 0.1 * facts.surface / facts.fluid * 60.0
         if drug.solubility is not None:
             soluble[name] = drug.solubility / drug.molar_mass * 1000.0 * facts.fluid
+            meets[name] = jnp.where(drug.dissolution < AT_ONCE, 1.0, 1.0 / SEGMENTS) * jnp.ones_like(facts.fluid)
     return Intestine(
         volume=own.volumes["small_intestine"],
         cells=cells,
@@ -215,10 +226,9 @@ def _intestine(
         passing=facts.passing,
         transit=facts.transit,
         kp=kp["small_intestine"],
-        kpu=_unbound(kp["small_intestine"], drugs, own),
-        permeability={n: d.enterocyte_permeability * 0.1 * facts.basolateral * 60.0 for n, d in drugs.items()},
         ka=ka,
         dissolution={n: d.dissolution for n, d in drugs.items()},
         soluble=soluble,
+        meets=meets,
         enzymes=_enzymes("gut", abundance.gut, abundance.gut_kdeg, cells, someone, drugs),
     )

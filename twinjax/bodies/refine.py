@@ -22,7 +22,7 @@ def segmented(
     even = 1.0 / len(SEGMENTS)
     for name, organ in model.portal.items():
         if isinstance(organ, Intestine):
-            own = {f.name: getattr(organ, f.name) for f in dataclasses.fields(organ)}
+            own = {f.name: getattr(organ, f.name) for f in dataclasses.fields(organ) if f.name != "meets"}
             absorbs, shares = absorbs or dict.fromkeys(SEGMENTS, 1.0), shares or dict.fromkeys(SEGMENTS, even)
             made = SegmentedIntestine(**own, absorbs=dict(absorbs), shares=dict(shares))
             return dataclasses.replace(model, portal={**model.portal, name: made})

@@ -119,7 +119,7 @@ def kinetics(chemical: Chemical, species: Species = HUMAN) -> Kinetics:
         Fgut = Qgut / (Qgut + fu' CLint / 100) Qgut / (Qgut + 0.1 (M / 70)^0.75)
 
     **Reference**: Pearce et al. 2017, J Stat Softw 79(4), doi:10.18637/jss.v079.i04; Kilford et al. 2008, Drug Metab
-    Dispos 36:1194, doi:10.1124/dmd.107.019042; Yang et al. 2007, doi:10.2174/138920007782109805; Yu and Amidon 1999,
+    Dispos 36:1194, doi:10.1124/dmd.107.019042; Yang et al. 2007, doi:10.2174/138920007782109733; Yu and Amidon 1999,
     Int J Pharm 186:119, doi:10.1016/S0378-5173(99)00147-7.
     """
     drug = chemical.compound

@@ -6,10 +6,13 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from twinjax.bodies.composition import ERYTHROCYTES
+from twinjax.bodies.context import DRUGS
 from twinjax.drugs.compound import Compound, check_fraction, known
 from twinjax.drugs.ionisation import ionised_to_neutral
+from twinjax.drugs.partition import AbstractPartition
 from twinjax.models.pbpk.solute import AbstractKinetics, Inactivation, Induction
 from twinjax.units import Clearance, Fraction, MolarConcentration, Number, Rate, Scalar
 
@@ -27,8 +30,8 @@ class Substance(eqx.Module):
     whole liver by what is not named (L/h);
     `filtered`, what of its glomerular filtrate reaches the urine; `secretion`, unbound renal clearance beside it (L/h).
     For doses by mouth: `intestinal`, specific permeability of the small intestine (cm/min), or `ka` (1/h);
-    `basolateral`, permeability from enterocytes to blood (cm/min; predicted where not given); `dissolution` of a
-    tablet (1/h); `solubility` (mg/L), where it limits.
+    `dissolution` of a tablet (1/h); `solubility` (mg/L), where it limits. `method` of partition, the body's unless
+    this drug has its own; `context`, the name of its context of use among `twinjax.bodies.DRUGS`, if it has one.
     **Raises** `ValueError` for numbers that are not positive and fractions outside 0 to 1.
     """
 
@@ -45,13 +48,14 @@ class Substance(eqx.Module):
     secretion: Clearance = eqx.field(converter=_number, default=0.0)
     intestinal: Scalar | None = eqx.field(converter=_number, default=None)
     ka: Rate | None = eqx.field(converter=_number, default=None)
-    basolateral: Scalar | None = eqx.field(converter=_number, default=None)
     dissolution: Rate = eqx.field(converter=_number, default=60.0)
     solubility: Number | None = eqx.field(converter=_number, default=None)
+    method: AbstractPartition | None = None
+    context: str | None = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
         """Bad numbers are refused in words."""
-        for name in ("molar_mass", "intestinal", "ka", "basolateral", "dissolution", "solubility"):
+        for name in ("molar_mass", "intestinal", "ka", "dissolution", "solubility"):
             number = known(getattr(self, name))
             if number is not None and not number > 0.0:
                 raise ValueError(f"{name} is {number:g}; it must be above zero")
@@ -66,7 +70,12 @@ class Substance(eqx.Module):
             check_fraction("filtered", self.filtered)
 
     def umol(self, mg: Scalar) -> Any:
-        """A dose in mg as the umol that a body takes."""
+        """A dose in mg as the umol that a body takes.
+
+        **Warns** of a dose outside the drug's context of use.
+        """
+        if self.context is not None and not isinstance(mg, Tracer):
+            DRUGS[self.context].warn(dose_mg=mg)
         return mg / self.molar_mass * 1000.0
 
     @property
@@ -86,16 +95,6 @@ class Substance(eqx.Module):
         **Reference**: Willmann et al. 2004, J Med Chem 47:4022, doi:10.1021/jm030999b; PK-Sim's standard method.
         """
         return 266.0 * (self.molar_mass - self.halogens) ** -4.5 * self.compound.membrane_affinity * 60.0
-
-    @property
-    def enterocyte_permeability(self) -> Any:
-        """Permeability from enterocytes to blood (cm/min): as given, else that of cells, as far off as the intestine's
-        is from its prediction.
-        """
-        if self.basolateral is not None:
-            return self.basolateral
-        scale = 1.0 if self.intestinal is None else self.intestinal / self.default_intestinal
-        return self.cell_permeability * scale
 
 
 def blood_to_plasma(compound: Compound, haematocrit: Scalar) -> Any:

@@ -12,6 +12,7 @@ from twinjax.models.heart.herg import HERGClamp
 from twinjax.models.heart.ohara_rudy import OharaRudy
 from twinjax.models.heart.torord import ToRORd
 from twinjax.models.liver.acetaminophen import AcetaminophenToxicity
+from twinjax.models.pbpk.body import WholeBody
 from twinjax.models.pd.combination import BlissEffect, GPDIEffect, LoeweEffect
 from twinjax.models.pd.direct import EmaxEffect, LinearEffect, LogLinearEffect, SigmoidEmaxEffect
 from twinjax.models.pd.effect_compartment import EffectCompartment
@@ -101,6 +102,7 @@ REGISTRY: tuple[type[AbstractModel], ...] = (
     BergmanMinimal,
     UVAPadova,
     PermeabilityLimitedBrain,
+    WholeBody,
     AcetaminophenBody,
     AcetaminophenToxicity,
     GutLiverChip,
@@ -200,6 +202,7 @@ __all__ = [
     "TwoCompartmentOralMixed",
     "UVAPadova",
     "WarfarinINR",
+    "WholeBody",
     "ZhuPancreaticCells",
     "check_units",
     "coupled",

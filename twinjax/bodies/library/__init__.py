@@ -1,9 +1,22 @@
 """Drugs with published parameters, ready for a body: one file a drug."""
 
+from twinjax.bodies.library.cimetidine import cimetidine
 from twinjax.bodies.library.clarithromycin import clarithromycin
+from twinjax.bodies.library.efavirenz import efavirenz
+from twinjax.bodies.library.erythromycin import erythromycin
 from twinjax.bodies.library.fluconazole import fluconazole
 from twinjax.bodies.library.itraconazole import ITRACONAZOLE, itraconazole
 from twinjax.bodies.library.midazolam import midazolam
 from twinjax.bodies.library.rifampicin import rifampicin
 
-__all__ = ["ITRACONAZOLE", "clarithromycin", "fluconazole", "itraconazole", "midazolam", "rifampicin"]
+__all__ = [
+    "ITRACONAZOLE",
+    "cimetidine",
+    "clarithromycin",
+    "efavirenz",
+    "erythromycin",
+    "fluconazole",
+    "itraconazole",
+    "midazolam",
+    "rifampicin",
+]

@@ -23,4 +23,5 @@ def clarithromycin() -> Substance:
         inactivates={"CYP3A4": Inactivation(0.04 * 60.0, 6.04)},
         secretion=1.75 * 71.5 * 0.06 / 0.4 - 7.0,
         intestinal=1.23e-5,
+        context="clarithromycin",
     )

@@ -20,4 +20,5 @@ def fluconazole() -> Substance:
         clint=0.008 * 60.0,
         filtered=0.1433,
         intestinal=0.000213 * 60.0,
+        context="fluconazole",
     )

@@ -53,6 +53,7 @@ def itraconazole(formulation: str = "solution fasted") -> dict[str, Substance]:
             intestinal=5.3262e-4 if name == first else None,
             solubility=solubility if name == first else None,
             dissolution=math.log(2.0) / half * 60.0 if name == first and half is not None else 60.0,
+            context=first if name == first else None,
         )
         for name, (log_p, fu, mass, kcat, km, ki, metabolite) in chain.items()
     }

@@ -21,5 +21,5 @@ def midazolam() -> Substance:
         kinetics={"CYP3A4": MichaelisMenten(8.761 * 60.0, 4.0), "UGT1A4": MichaelisMenten(3.591 * 60.0, 37.8)},
         filtered=0.6401,
         intestinal=1.555e-4,
-        basolateral=1.924e-3,
+        context="midazolam",
     )

@@ -25,4 +25,5 @@ def rifampicin() -> Substance:
         induces={"CYP3A4": Induction(9.0, ec50), "AADAC": Induction(0.985, ec50), "OATP1B1": Induction(0.383, ec50)},
         intestinal=1.24e-5,
         solubility=2800.0,
+        context="rifampicin",
     )

@@ -199,8 +199,8 @@ class WholeBody(AbstractModel):
             },
             portal={
                 "gut": Intestine(
-                    1.0, 0.076, 0.45, 4.0, 1.0, 0.48, of(0.8, 0.5), of(1.0, 1.0), of(3.4, 1.0), of(3.0, 0.5),
-                    of(2.0, 2.0), {}, Enzymes({"cyp3a4": 0.024}),
+                    1.0, 0.076, 18.0, 4.0, 1.0, 0.48, of(0.8, 0.5), of(3.0, 0.5), of(2.0, 2.0), {},
+                    Enzymes({"cyp3a4": 0.07}),
                 ),
             },
             liver=Liver(1.7, of(1.2, 0.8), of(0.0, 2.0), enzymes),

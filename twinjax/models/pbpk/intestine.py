@@ -38,33 +38,33 @@ class Intestine(AbstractGut):
         solid'       = passing tablet - (dissolution + transit) solid
         stomach'     = dissolution tablet - emptying stomach                          doses of a solution
         lumen'       = emptying stomach + dissolution solid - ka lumen - transit lumen
-        enterocytes' = ka lumen - G (Cu enterocytes - Cu blood) - metabolism
+        enterocytes' = ka lumen - villous (Cu enterocytes - Cu blood) - metabolism
         faeces'      = transit (solid + lumen)
 
-    Where solubility limits a drug it is absorbed at ka min(lumen, soluble). G = villous Q PS / (villous Q + PS) is
-    Yang's Qgut: what the villi's blood carries away.
-    **Parameters**: `volume` of the wall (L); `cells`, volume of enterocytes (L); `villous`, fraction of flow through
-    villi; `emptying` of the stomach, `passing` of what is solid there,
-    `transit` of the small intestine (1/h); by drug, `kp` wall to blood, `kpu`
-    concentration in enterocytes over unbound in them, `permeability` from enterocytes to blood (L/h), `ka` and
-    `dissolution` (1/h); `soluble`, the most that the lumen's fluid holds (umol), of drugs that it limits; `enzymes`.
-    **Assumptions**: the lumen is one tank and enterocytes are another; a tablet's pieces travel as its solution does.
-    **Reference**: Yang et al. 2007, Curr Drug Metab 8:676, doi:10.2174/138920007782109805.
+    Where solubility limits a drug it is absorbed at ka min(lumen, meets soluble).
+    **Parameters**: `volume` of the wall (L); `cells`, volume of enterocytes (L); `villous`, blood flow that carries
+    drug away from them (L/h); `emptying` of the stomach, `passing` of what is solid there, `transit` of the small
+    intestine (1/h); by drug, `kp` wall to blood, `ka` and `dissolution` (1/h); of drugs that it limits, `soluble`,
+    the most that the lumen's fluid holds (umol), and `meets`, the share of that fluid that they meet (1 unless given);
+    `enzymes`.
+    **Assumptions**: drug in enterocytes is unbound and leaves them with the villi's blood as fast as that flows (the
+    Qgut model of a permeable drug); the lumen is one tank and enterocytes are another; a tablet's pieces travel as its
+    solution does.
+    **Reference**: Yang et al. 2007, Curr Drug Metab 8:676, doi:10.2174/138920007782109733.
     """
 
     volume: Volume
     cells: Volume
-    villous: Fraction
+    villous: Clearance
     emptying: Rate
     passing: Rate
     transit: Rate
     kp: dict[str, Number]
-    kpu: dict[str, Number]
-    permeability: dict[str, Clearance]
     ka: dict[str, Rate]
     dissolution: dict[str, Rate]
     soluble: dict[str, MolarAmount]
     enzymes: Enzymes
+    meets: dict[str, Fraction] = eqx.field(default_factory=dict)
 
     def initial(self):
         """Empty, enzymes at baseline."""
@@ -73,15 +73,15 @@ class Intestine(AbstractGut):
 
     def exchange(self, y, inflow):
         """What is absorbed joins the blood that leaves."""
-        inside = {n: a / self.cells / self.kpu[n] for n, a in y.enterocytes.items()}
+        inside = {n: a / self.cells for n, a in y.enterocytes.items()}
         met = self.enzymes.rates(y.enzymes, inside, inflow.solutes)
         absorbed, handed, left = {}, {}, {}
-        villi = self.villous * inflow.rate
         arriving = inflow.unbound(inflow.concentration)
         for n, lumen in y.lumen.items():
-            absorbed[n] = self.ka[n] * (jnp.minimum(lumen, self.soluble[n]) if n in self.soluble else lumen)
-            carries = villi * self.permeability[n] / (villi + self.permeability[n])
-            handed[n] = carries * (inside[n] - arriving[n])
+            absorbed[n] = self.ka[n] * (
+                jnp.minimum(lumen, self.meets.get(n, 1.0) * self.soluble[n]) if n in self.soluble else lumen
+            )
+            handed[n] = self.villous * (inside[n] - arriving[n])
             left[n] = inflow.rate * y.amount[n] / self.volume / self.kp[n]
         entered = inflow.flux
         dissolved = {n: self.dissolution[n] * a for n, a in y.solid.items()}

@@ -10,7 +10,7 @@ import equinox as eqx
 from twinjax.models.pbpk.enzymes import Enzymes
 from twinjax.models.pbpk.flow import AbstractGut
 from twinjax.models.pbpk.tissue import nothing
-from twinjax.units import Clearance, Fraction, MolarAmount, Number, Rate, Volume
+from twinjax.units import Clearance, MolarAmount, Number, Rate, Volume
 
 SEGMENTS = ("duodenum", "jejunum_1", "jejunum_2", "ileum_1", "ileum_2", "ileum_3", "ileum_4")
 """In the order in which contents pass."""
@@ -40,9 +40,9 @@ class SegmentedIntestine(AbstractGut):
         solid_i'  = k solid_{i-1} - k solid_i - dissolved_i                                    k = 7 transit
         lumen_i'  = k lumen_{i-1} - k lumen_i + dissolved_i - ka absorbs_i lumen_i
         dissolved_i = dissolution solid_i (1 - lumen_i / (soluble / 7))       (...) is 1 where solubility does not limit
-        enterocytes_i' = ka absorbs_i lumen_i - G / 7 (Cu enterocytes_i - Cu blood) - metabolism_i
+        enterocytes_i' = ka absorbs_i lumen_i - villous / 7 (Cu enterocytes_i - Cu blood) - metabolism_i
 
-    Of a dissolved drug ``1 - (1 + ka / k)^-7`` is absorbed. G and the stomach are as in `Intestine`.
+    Of a dissolved drug ``1 - (1 + ka / k)^-7`` is absorbed. The stomach is as in `Intestine`.
 
     **Parameters**: as `Intestine` (`transit`, of the whole small intestine, and `soluble`, in all of its fluid);
     `absorbs`, absorption of each segment over the mean, and `shares` of enzymes by segment, which add up to 1.
@@ -53,13 +53,11 @@ class SegmentedIntestine(AbstractGut):
 
     volume: Volume
     cells: Volume
-    villous: Fraction
+    villous: Clearance
     emptying: Rate
     passing: Rate
     transit: Rate
     kp: dict[str, Number]
-    kpu: dict[str, Number]
-    permeability: dict[str, Clearance]
     ka: dict[str, Rate]
     dissolution: dict[str, Rate]
     soluble: dict[str, MolarAmount]
@@ -83,8 +81,7 @@ class SegmentedIntestine(AbstractGut):
     def exchange(self, y, inflow):
         """Contents move on, and what is absorbed joins the blood that leaves."""
         even, k = 1.0 / len(SEGMENTS), len(SEGMENTS) * self.transit
-        villi, arriving = self.villous * inflow.rate, inflow.unbound(inflow.concentration)
-        carries = {n: villi * p / (villi + p) for n, p in self.permeability.items()}
+        arriving = inflow.unbound(inflow.concentration)
         entering = {n: self.passing * a for n, a in y.tablet.items()}
         arrived = {n: self.emptying * a for n, a in y.stomach.items()}
         change: dict[str, dict[str, Any]] = {"solid": {}, "lumen": {}, "enterocytes": {}, "enzymes": {}}
@@ -94,10 +91,10 @@ class SegmentedIntestine(AbstractGut):
             solid, lumen = y.solid[segment], y.lumen[segment]
             dissolved = {n: self.dissolution[n] * a * self._room(n, lumen[n]) for n, a in solid.items()}
             absorbed = {n: self.ka[n] * self.absorbs[segment] * a for n, a in lumen.items()}
-            inside = {n: a / (self.cells * even) / self.kpu[n] for n, a in y.enterocytes[segment].items()}
+            inside = {n: a / (self.cells * even) for n, a in y.enterocytes[segment].items()}
             here = Enzymes({e: a * self.shares[segment] for e, a in self.enzymes.amount.items()}, self.enzymes.kdeg)
             met = here.rates(y.enzymes[segment], inside, inflow.solutes)
-            out = {n: even * carries[n] * (inside[n] - arriving[n]) for n in inside}
+            out = {n: even * self.villous * (inside[n] - arriving[n]) for n in inside}
             change["solid"][segment] = {n: entering[n] - k * a - dissolved[n] for n, a in solid.items()}
             change["lumen"][segment] = {n: arrived[n] - k * a + dissolved[n] - absorbed[n] for n, a in lumen.items()}
             change["enterocytes"][segment] = {n: absorbed[n] - out[n] + met.gained[n] - met.lost[n] for n in inside}
