@@ -109,8 +109,8 @@ VIRUS = ContextOfUse(
     question="How does the virus in plasma or nasal wash go with time and with a drug that blocks a step of its cycle?",
     use="`AcuteInfection`, `ChronicInfection`: to plan sampling and doses, and to fit viral loads.",
     risk="Resistance and immunity are not in the equations: a course that looks short enough may not be.",
-    verification="Published closed forms (two phases of hepatitis C, HIV's shoulder), within 1e-5; final size and growth "
-    "of an outbreak, within 1e-3; LSODA under daily doses, within 1e-7.",
+    verification="Published closed forms (two phases of hepatitis C, HIV's shoulder), within 1e-5; final size and "
+    "growth of an outbreak, within 1e-3; LSODA under daily doses, within 1e-7.",
     validation="Influenza: R0 of 21.8 from the published rates, 22 reported; highest virus on day 2 to 3. No patient's "
     "data here.",
     applicability="First weeks of treatment; one strain; target cells alike.",
