@@ -98,3 +98,5 @@ def test_what_two_stage_cannot_estimate_is_said():
         tj.fit(varied, people, method=tj.TwoStage())
     with pytest.raises(RuntimeError, match="only 3 subjects can be fitted alone"):
         tj.fit(START, trial(3), method=tj.TwoStage())
+    with pytest.raises(ValueError, match=r"takes no prior of cl, a mean or spread"):
+        tj.fit(START, data, method=tj.TwoStage(), priors={"cl": tj.LogNormal(3.0, 0.2)})

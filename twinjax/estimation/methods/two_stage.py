@@ -146,7 +146,7 @@ class TwoStage(AbstractAlgorithm):
     **Parameters**: `weighted`, the global two-stage: an EM that weights each subject by the precision of its own
     estimate and takes those errors out of Omega.
     **Raises** `ValueError` for covariate coefficients or scale shapes to estimate, and for the general form: fix them,
-    or take another method.
+    or take another method; for priors of what is read off the subjects' own estimates, which have none.
     **Reference**: Steimer, Mallet, Golmard & Boisvieux 1984, doi:10.3109/03602538409015066.
     """
 
@@ -159,6 +159,12 @@ class TwoStage(AbstractAlgorithm):
         p, transform = predictor.population, predictor.transform
         _served(p, transform.names)
         own = set(p.etas)
+        believed = [n for n in task.engine.priors if n in own or n.startswith(("omega.", "corr."))]
+        if believed:
+            raise ValueError(
+                f"TwoStage takes no prior of {', '.join(believed)}, a mean or spread of the subjects' own estimates: "
+                "take a method that estimates everything together, such as FOCEI()"
+            )
         alone = EachAlone(tuple(n not in own and not n.startswith(("omega.", "corr.")) for n in transform.reported))
         _enough(len(task.engine.ids), p)
         engine, x, eta, left_out = _first(task, alone)
