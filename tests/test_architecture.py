@@ -38,6 +38,7 @@ MAY_KNOW = {
     "progress": ESTIMATION,
     "electrophysiology": ESTIMATION | {"context", "electrophysiology"},
     "stream": ESTIMATION | {"assimilation", "io", "stream"},
+    "page": ESTIMATION | {"assimilation", "io", "stream", "page"},
     "cohorts": NOUNS | {"solve", "population", "cohorts", "runs"},
 }
 """What each room may import; `cli` may import everything."""

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import twinjax as tj
 from twinjax.cli import app
 from twinjax.io.fhir import Codes, bundled, forecast_bundle
-from twinjax.io.messages import output_units
+from twinjax.io.messages import Clock, output_units
 from twinjax.models import OneCompartment
 from twinjax.stream import Ledger, Ward
 from twinjax.stream import ledger as ledger_module
@@ -200,6 +200,103 @@ def test_a_bundle_of_fhir(ward):
     assert datetime.datetime.fromisoformat(first["effectiveDateTime"]) == EPOCH + datetime.timedelta(hours=twin.now + 1)
     assert len({e["resource"]["id"] for e in out["entry"]}) == 2
     assert all(len(e["resource"]["id"]) <= 64 for e in out["entry"])  # FHIR's limit
+
+
+def without(entry, *names):
+    return {"resource": {k: v for k, v in entry["resource"].items() if k not in names}}
+
+
+def changed(entry, **more):
+    return {"resource": {**entry["resource"], **more}}
+
+
+GIVEN = {"resource": {
+    "resourceType": "MedicationAdministration", "id": "f2", "status": "completed",
+    "subject": {"reference": "Patient/P1"}, "medicationCodeableConcept": {"coding": [{"code": "11124"}]},
+    "effectiveDateTime": "2026-01-03T08:00:00Z", "dosage": {"dose": quantity(200, "mg")}}}  # fmt: skip
+MEASURED = observation("f1", "20578-1", 4.4, "mg/L")
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        # units
+        (observation("f1", "20578-1", 4.4, "umol/L"), "does not convert to the model's mg/L"),
+        (observation("f1", "20578-1", 4.4, "mg"), "does not convert to the model's mg/L"),
+        (observation("f1", "29463-7", 70.0, "mg/L"), "does not convert to the model's kg"),
+        (observation("f1", "20578-1", 4.4, "mg/L", system="http://example.org/units"), "send UCUM"),
+        (changed(MEASURED, valueQuantity={"value": 4.4}), "has no unit"),
+        (changed(GIVEN, dosage={"dose": quantity(200, "umol")}), "does not convert to the model's mg"),
+        (changed(GIVEN, dosage={"dose": quantity(1, "{tablet}")}), "does not convert to the model's mg"),
+        # clocks
+        (observation("f1", "20578-1", 4.4, "mg/L", when="2026-01-04T00:06:00Z"), "ahead of this clock, is the sender's"),
+        (observation("f1", "20578-1", 4.4, "mg/L", when="2026-01-04T01:30:00+01:00"), "ahead of this clock"),
+        (observation("f1", "20578-1", 4.4, "mg/L", when="2026-01-03"), "has no zone"),
+        (observation("f1", "20578-1", 4.4, "mg/L", when="2026-01-03T10:00:00"), "has no zone"),
+        (observation("f1", "20578-1", 4.4, "mg/L", when="yesterday"), "no date and time"),
+        (observation("f1", "20578-1", 4.4, "mg/L", when="1999-01-03T10:00:00Z"), "where the history begins"),
+        (changed(GIVEN, effectivePeriod={"start": "2026-01-03T09:00:00Z", "end": "2026-01-03T08:00:00Z"}), "ends before"),
+        # malformed
+        (without(MEASURED, "id"), "has no id"),
+        (without(MEASURED, "subject"), "no subject.reference"),
+        (without(MEASURED, "effectiveDateTime"), "no effectiveDateTime"),
+        (without(MEASURED, "valueQuantity"), "no valueQuantity"),
+        (without(MEASURED, "code"), "means nothing here"),
+        (changed(MEASURED, subject=[1]), "it is malformed"),
+        (changed(MEASURED, valueQuantity=quantity("4,4", "mg/L")), "no finite number"),
+        (changed(MEASURED, valueQuantity={**quantity(4.4, "mg/L"), "comparator": "~"}), "none of <, <=, >, >="),
+        (changed(MEASURED, status="amended"), "not taken back"),
+        (changed(MEASURED, subject={"reference": "Patient/P9"}), "no twin of patient 'P9'"),
+        (changed(GIVEN, status="in-progress"), "only completed ones"),
+        (without(GIVEN, "dosage"), "no dosage.dose"),
+        (changed(GIVEN, dosage={"dose": quantity(-200, "mg")}), "a dose is above zero"),
+        ({"resource": {"resourceType": "Bundle", "entry": []}}, "Bundle is not read here"),
+    ],
+)  # fmt: skip
+def test_faulty_fhir_is_explained_and_changes_nothing(ward, entry, why):
+    """The clock of these is 2026-01-04T00:00Z; one ahead by up to five minutes is taken to be right."""
+    before = ward.ledger.state("P1"), len(ward.ledger.messages())
+    (outcome,) = ward.receive(json.dumps({"resourceType": "Bundle", "type": "message", "entry": [entry]}), now=NOW)
+    assert outcome.status == "refused"
+    assert all(part in outcome.why for part in why.split(", is the "))
+    assert ward.ledger.refusals()[-1]["why"] == outcome.why
+    assert (ward.ledger.state("P1"), len(ward.ledger.messages())) == before
+
+
+@pytest.mark.parametrize(("bundle", "why"), [
+    ({"resourceType": "Bundle", "entry": {"resource": 1}}, "entry is not a list"),
+    ({"resourceType": "Bundle", "entry": [1]}, "entry 1 of the bundle has no resource"),
+    ({"resourceType": ["Bundle"]}, "is not read here"),
+])  # fmt: skip
+def test_a_bundle_that_is_none_is_explained(ward, bundle, why):
+    (outcome,) = ward.receive(json.dumps(bundle), now=NOW)
+    assert outcome.status == "refused"
+    assert why in outcome.why
+
+
+def test_a_clock_may_be_a_little_ahead():
+    at = {"at": (NOW + datetime.timedelta(minutes=4)).isoformat()}
+    assert Clock(EPOCH, NOW).hours(at, {}, "x") == pytest.approx(40.0 + 4.0 / 60.0)
+    late = {"at": (NOW + datetime.timedelta(minutes=6)).isoformat()}
+    with pytest.raises(ValueError, match="ahead of this clock"):
+        Clock(EPOCH, NOW).hours(late, {}, "x")
+    assert Clock(EPOCH, NOW).hours(late, {}, "x", planned=True) > 40.0  # a dose may be planned
+
+
+def test_a_kill_between_two_resources_of_a_bundle_is_no_trouble(tmp_path):
+    """Each resource is a transaction of its own: the bundle sent again applies the rest, and nothing twice."""
+    book = Ledger(tmp_path / "book.sqlite")
+    book.begin("p", {"seen": []})
+
+    def change(k):
+        return lambda state: {"seen": state["seen"] + [k]}
+
+    assert book.apply("Observation/0", "p", {"k": 0}, change(0)).status == "applied"
+    book.close()  # killed here
+    book = Ledger(tmp_path / "book.sqlite")
+    said = [book.apply(f"Observation/{k}", "p", {"k": k}, change(k)).status for k in range(3)]
+    assert said == ["duplicate", "applied", "applied"]
+    assert book.state("p") == {"seen": [0, 1, 2]}
 
 
 def test_the_command_line(tmp_path, monkeypatch):

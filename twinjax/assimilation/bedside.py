@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from twinjax.assimilation.columns import columns
 from twinjax.assimilation.history import History
-from twinjax.estimation.likelihood import observations
+from twinjax.estimation.likelihood import Observations, observations
 from twinjax.estimation.prediction import Design, Predictor
 from twinjax.estimation.transform import Transform
 from twinjax.models.base import output_names
@@ -49,14 +50,14 @@ class Bedside(eqx.Module):
         these cannot have; a covariate that is missing.
         """
         rows = bucket(1 + max(len(h.measurements) for h in histories))
-        trial = TrialData(tuple(_filled(population, h, rows) for h in histories), "patients")
         transform = Transform.of(population)
-        observed = observations(population, trial)
-        there, new = np.zeros(observed.there.shape, bool), np.zeros(observed.there.shape, bool)
+        doses = bucket(max(len(h.doses) for h in histories))
+        problem, observed, covariates = columns(population, histories, rows, doses) or _one_by_one(
+            population, histories, rows
+        )
+        new = np.zeros(observed.there.shape, bool)
         for i, own in enumerate(fresh):
-            there[i, 1 : 1 + len(own)], new[i, 1 : 1 + len(own)] = True, own
-        observed = eqx.tree_at(lambda o: o.there, observed, jnp.asarray(there))
-        problem, covariates = _problem(population, trial, rows)
+            new[i, 1 : 1 + len(own)] = own
         design = Design(problem, observed, covariates)
         x = _packed(transform, population.theta)
         return Bedside(Predictor.of(population, transform, backend, design, known=True), design, x, jnp.asarray(new))
@@ -74,6 +75,20 @@ class Bedside(eqx.Module):
     def seen(self, rows: Any) -> Design:
         """The design with only these measurements `(patients, rows)`."""
         return eqx.tree_at(lambda d: d.observed.there, self.design, self.design.observed.there & rows)
+
+
+def _one_by_one(
+    population: Population, histories: Sequence[History], rows: int
+) -> tuple[Problem, Observations, dict[str, Any]]:
+    """As `columns`, of whatever a history may have."""
+    trial = TrialData(tuple(_filled(population, h, rows) for h in histories), "patients")
+    observed = observations(population, trial)
+    there = np.zeros(observed.there.shape, bool)
+    for i, h in enumerate(histories):
+        there[i, 1 : 1 + len(h.measurements)] = True
+    observed = eqx.tree_at(lambda o: o.there, observed, jnp.asarray(there))
+    problem, covariates = _problem(population, trial, rows)
+    return problem, observed, covariates
 
 
 @compiled

@@ -26,6 +26,13 @@ class AbstractQuantity:
     def of(self, values: Any) -> Any:
         """The number, from the output at `times` `(..., samples)`; differentiable."""
 
+    @property
+    def from_zero(self) -> AbstractQuantity:
+        """The same with times from zero on, where `of` does not depend on when they are: one program then serves every
+        time.
+        """
+        return self
+
 
 @dataclasses.dataclass(frozen=True)
 class At(AbstractQuantity):
@@ -41,6 +48,11 @@ class At(AbstractQuantity):
     def of(self, values):
         """The mean."""
         return jnp.mean(values, axis=-1)
+
+    @property
+    def from_zero(self):
+        """The mean of as many."""
+        return dataclasses.replace(self, at=tuple(0.0 for _ in self.times))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +72,11 @@ class AbstractWindow(AbstractQuantity):
     def times(self):
         """Evenly spaced."""
         return np.linspace(self.start, self.stop, self.points)
+
+    @property
+    def from_zero(self):
+        """A window of the same length."""
+        return dataclasses.replace(self, start=0.0, stop=self.stop - self.start)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -78,7 +78,8 @@ class History:
         if not np.all(np.isfinite(m.time)):
             raise ValueError(f"patient {self.id}: a measurement's time is not finite; leave it out until it is known")
         kept = np.flatnonzero(np.isfinite(m.value))
-        both = _stacked(self.measurements, m if len(kept) == len(m) else _chosen(m, kept))
+        m = m if len(kept) == len(m) else _chosen(m, kept)
+        both = _stacked(self.measurements, m) if len(self.measurements) else m
         fresh = np.arange(len(both)) >= len(self.measurements)
         by = np.lexsort((np.arange(len(both)), both.order >= 0, both.time))
         doses = self.doses if not len(news.doses) else sorted_doses(self.doses + written_out(news.doses))
@@ -87,7 +88,8 @@ class History:
             if not np.isfinite(value):
                 raise ValueError(f"patient {self.id}: covariate {name} is {value}; give a finite number")
             covariates[name] = _changed(covariates.get(name, ()), news.at, float(value))
-        return History(self.id, self.start, doses, _chosen(both, by), covariates), fresh[by], len(m) - len(kept)
+        missing = len(news.measurements) - len(kept)
+        return History(self.id, self.start, doses, _chosen(both, by), covariates), fresh[by], missing
 
     def with_doses(self, doses: Regimen, after: float) -> History:
         """The doses before a time as they were, and from then on these instead of what was planned."""
@@ -115,18 +117,23 @@ class History:
     def to_dict(self) -> dict[str, Any]:
         """In plain numbers."""
         m, d = self.measurements, self.doses
+        given = zip(
+            *(np.asarray(c, float).tolist() for c in (d.time, d.amount, d.rate, d.interval)), d.kinds, strict=True
+        )
+        columns = (m.time, m.value, m.censored, m.limit, m.order)
+        measured = zip(*(c.tolist() for c in columns), m.output, strict=True)
         return {
             "id": self.id,
             "start": self.start,
             "doses": [
-                {"time": float(d.time[i]), "amount": float(d.amount[i]), "rate": float(d.rate[i]),
-                 "interval": float(d.interval[i]), **{n: v for n, v in dataclasses.asdict(k).items() if n != "order"}}
-                for i, k in enumerate(d.kinds)
+                {"time": time, "amount": amount, "rate": rate, "interval": interval,
+                 **{n: v for n, v in vars(kind).items() if n != "order"}}
+                for time, amount, rate, interval, kind in given
             ],
             "measurements": [
-                {"time": float(m.time[i]), "value": float(m.value[i]), "output": m.output[i],
-                 "censored": int(m.censored[i]), "limit": _plain(m.limit[i]), "before_dose": bool(m.order[i] < 0)}
-                for i in range(len(m))
+                {"time": time, "value": value, "output": output, "censored": censored, "limit": _plain(limit),
+                 "before_dose": order < 0}
+                for time, value, censored, limit, order, output in measured
             ],
             "covariates": {n: [[_plain(t), v] for t, v in c] for n, c in self.covariates.items()},
         }  # fmt: skip

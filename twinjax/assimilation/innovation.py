@@ -49,15 +49,19 @@ def innovations(bedside: Bedside, eta: Any, log_weight: Any) -> Innovations:
     f, code = people.predictor.solve(z, bedside.x, people.design)
     old, all_ = people.seen(~people.fresh).observed, people.design.observed
 
-    def one(f: Any, code: Any, o: Any, before: Any) -> tuple[Any, ...]:
+    def one(f: Any, code: Any, o: Any, before: Any, fresh: Any) -> tuple[Any, ...]:
         m = moments(errors, outputs, o, f)
         y = transformed(errors, outputs, o, jnp.where(o.there, o.value, 1.0))
         sd = jnp.sqrt(m.variance)
-        new = jnp.sum(terms(errors, outputs, o, f).objective) - jnp.sum(terms(errors, outputs, before, f).objective)
+        each = terms(errors, outputs, o, f).objective
+        if errors.correlated:  # then a row of its own says nothing
+            new = jnp.sum(each) - jnp.sum(terms(errors, outputs, before, f).objective)
+        else:
+            new = jnp.sum(jnp.where(fresh, each, 0.0))
         fine = (code == 0) & jnp.isfinite(new)
         return m.mean, m.variance, ndtr((y - m.mean) / sd), jnp.where(fine, -0.5 * new, -jnp.inf), fine, y
 
-    mean, variance, below, new, fine, y = jax.vmap(one)(f, code, all_, old)
+    mean, variance, below, new, fine, y = jax.vmap(one)(f, code, all_, old, people.fresh)
     mean, variance, below, y = (a.reshape(patients, many, -1) for a in (mean, variance, below, y))
     fine = fine.reshape(patients, many)
     log_weight = jnp.where(fine, log_weight, -jnp.inf)

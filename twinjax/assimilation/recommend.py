@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +16,7 @@ import pandas as pd
 
 from twinjax.assimilation.bedside import bucket, posed
 from twinjax.assimilation.forecast import altered, trajectories
-from twinjax.assimilation.goals import Goal
+from twinjax.assimilation.goals import AbstractQuantity, Goal
 from twinjax.assimilation.history import History
 from twinjax.assimilation.prescription import Constraints, Schedule
 from twinjax.assimilation.twin import Twin, random_key
@@ -108,12 +109,12 @@ def recommend(
     if not wanted:
         raise ValueError("goals says what is to be reached: one Goal at least")
     schedules = constraints.schedules
-    aims = _Aims.of(twin.population, wanted, harms)
+    aims, times = _Aims.of(twin.population, wanted, harms)
     variables = 2 if constraints.loading else 1
     unit = (1.0,) * variables
     regimens = [s.regimen(unit, constraints.into, constraints.over) for s in schedules]
     histories = [altered(twin, r, constraints.start) for r in regimens]
-    problem, covariates = posed(twin.population, histories, np.broadcast_to(aims.times, (len(regimens), aims.count)))
+    problem, covariates = posed(twin.population, histories, np.broadcast_to(times, (len(regimens), len(times))))
     rows = np.stack([_rows(h, constraints.start, variables, problem.doses.given.shape[1]) for h in histories])
     eta = twin.belief.draw(random_key(twin.seed, len(twin.trail), "recommend"), draws)[0]
     known = constraints.amounts
@@ -121,8 +122,9 @@ def recommend(
     low = max(constraints.lower, 1e-3 * begin)
     high = constraints.upper if math.isfinite(constraints.upper) else 1e6 * begin
     start = jnp.full((len(schedules), variables), math.log(begin))
+    ends = jnp.log(jnp.asarray([low, high]))
     found = _optimum(twin.population, twin.backend, problem, covariates, eta, aims, jnp.asarray(rows), start,
-                     math.log(low), math.log(high))  # fmt: skip
+                     ends)  # fmt: skip
     tried: list[tuple[Schedule, tuple[float, ...]]] = []
     for s, best in zip(schedules, np.exp(np.asarray(found)), strict=True):
         choices = [constraints.near(float(max(x, best[-1]))) for x in best]  # a first dose may be larger, not smaller
@@ -171,59 +173,69 @@ def compare_therapies(
 # --------------------------------------------------------------------------------------------------------- the search
 
 
-class _Aims:
-    """Goals and harms as programs need them: the union of their times, and which of these each reads."""
+class _Aims(eqx.Module):
+    """Goals and harms as programs need them: numbers that may change from one question to the next without a program
+    being compiled again, and what their form depends on.
 
-    def __init__(self, goals: tuple[Goal, ...], harms: tuple[Goal, ...], outputs: tuple[str, ...]):
-        self.goals, self.harms, self.outputs = goals, harms, outputs
-        self.times = np.unique(np.concatenate([g.quantity.times for g in goals + harms]))
-        self.count = len(self.times)
+    **Parameters**: `aim`, `lower`, `upper`, one of each goal and then harm; `quantities`, whose times count from zero;
+    `rows`, which samples each reads; `outputs`; `signs`, whether aim, lower and upper are above zero, and `ends`,
+    whether the latter two are finite; `goals`, how many are no harms.
+    """
+
+    aim: Any
+    lower: Any
+    upper: Any
+    quantities: tuple[AbstractQuantity, ...] = eqx.field(static=True)
+    rows: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+    outputs: tuple[str, ...] = eqx.field(static=True)
+    signs: tuple[tuple[bool, bool, bool], ...] = eqx.field(static=True)
+    ends: tuple[tuple[bool, bool], ...] = eqx.field(static=True)
+    goals: int = eqx.field(static=True)
 
     @staticmethod
-    def of(population: Population, goals: tuple[Goal, ...], harms: tuple[Goal, ...]) -> _Aims:
-        known = output_names(population.model)
-        return _Aims(goals, harms, tuple(resolve(g.quantity.output, known, "output") for g in goals + harms))
+    def of(population: Population, goals: tuple[Goal, ...], harms: tuple[Goal, ...]) -> tuple[_Aims, np.ndarray]:
+        """And the times at which outputs have to be known."""
+        known, every = output_names(population.model), goals + harms
+        times = np.unique(np.concatenate([g.quantity.times for g in every]))
+        numbers = [(g.value, g.lower, g.upper) for g in every]
+        columns = [jnp.asarray(c, float) for c in zip(*numbers, strict=True)]
+        return _Aims(
+            columns[0], columns[1], columns[2],
+            quantities=tuple(g.quantity.from_zero for g in every),
+            rows=tuple(tuple(np.searchsorted(times, g.quantity.times).tolist()) for g in every),
+            outputs=tuple(resolve(g.quantity.output, known, "output") for g in every),
+            signs=tuple((v > 0, low > 0, high > 0) for v, low, high in numbers),
+            ends=tuple((math.isfinite(low), math.isfinite(high)) for _, low, high in numbers), goals=len(goals),
+        ), times  # fmt: skip
 
-    def quantities(self, outputs: Mapping[str, Any]) -> list[Any]:
-        """Of outputs `(..., samples)`, the first of which is where the history begins."""
-        found = []
-        for g, name in zip(self.goals + self.harms, self.outputs, strict=True):
-            at = 1 + np.searchsorted(self.times, g.quantity.times)
-            found.append(g.quantity.of(outputs[name][..., at]))
-        return found
-
-    @property
-    def _key(self) -> Any:
-        return self.goals, self.harms, self.outputs
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Aims) and self._key == other._key
+    def values(self, outputs: Mapping[str, Any]) -> list[Any]:
+        """The quantities, of outputs `(..., samples)`, the first of which is where the history begins."""
+        parts = zip(self.quantities, self.rows, self.outputs, strict=True)
+        return [q.of(outputs[name][..., 1 + np.asarray(rows)]) for q, rows, name in parts]
 
     def residuals(self, outputs: Mapping[str, Any]) -> Any:
         """Distances from aims and beyond limits `(..., goals and harms)`."""
         found = []
-        for k, (g, q) in enumerate(zip(self.goals + self.harms, self.quantities(outputs), strict=True)):
-            if k < len(self.goals):
-                found.append(_apart(q, g.value))
+        for k, q in enumerate(self.values(outputs)):
+            signs, ends = self.signs[k], self.ends[k]
+            if k < self.goals:
+                found.append(_apart(q, self.aim[k], signs[0]))
             else:
-                over = jnp.maximum(_apart(q, g.upper), 0.0) if math.isfinite(g.upper) else 0.0
-                under = jnp.minimum(_apart(q, g.lower), 0.0) if math.isfinite(g.lower) else 0.0
+                over = jnp.maximum(_apart(q, self.upper[k], signs[2]), 0.0) if ends[1] else 0.0
+                under = jnp.minimum(_apart(q, self.lower[k], signs[1]), 0.0) if ends[0] else 0.0
                 found.append(3.0 * (over + under))
         return jnp.stack(found, axis=-1)
 
 
-def _apart(q: Any, aim: float) -> Any:
+def _apart(q: Any, aim: Any, positive: bool) -> Any:
     """How far a quantity is from a value, in logarithms where that is positive."""
-    return jnp.log(jnp.maximum(q, 1e-9 * aim)) - math.log(aim) if aim > 0 else q - aim
+    return jnp.log(jnp.maximum(q, 1e-9 * aim)) - jnp.log(aim) if positive else q - aim
 
 
 @compiled
 def _optimum(
     population: Population, backend: AbstractBackend, problem: Problem, covariates: dict[str, Any], eta: Any,
-    aims: _Aims, rows: Any, start: Any, low: Any, high: Any,
+    aims: _Aims, rows: Any, start: Any, ends: Any,
 ) -> Any:  # fmt: skip
     """Logarithms of the amounts `(schedules, variables)` at which the expected squared distance is least."""
     schedules, variables = start.shape
@@ -258,7 +270,7 @@ def _optimum(
         diagonal = jnp.einsum("sii->si", curve)
         damped = curve + jnp.einsum("si,ij->sij", damping[:, None] * diagonal + 1e-9, jnp.eye(variables))
         move = -jnp.linalg.solve(damped, slope[..., None])[..., 0]
-        return v, jnp.clip(v + jnp.clip(move, -2.0, 2.0), low, high), cost, slope, curve, damping
+        return v, jnp.clip(v + jnp.clip(move, -2.0, 2.0), ends[0], ends[1]), cost, slope, curve, damping
 
     zero = jnp.zeros((schedules, variables))
     begin = (start, start, jnp.full(schedules, jnp.inf), zero, jnp.zeros((schedules, variables, variables)),
@@ -270,11 +282,11 @@ def _judged(
     twin: Twin, histories: Sequence[History], goals: tuple[Goal, ...], harms: tuple[Goal, ...], eta: Any
 ) -> list[tuple[float, float, float, tuple[tuple[float, float, float], ...]]]:
     """Of every history the probabilities and quantiles of a `Candidate`."""
-    aims, room = _Aims.of(twin.population, goals, harms), bucket(len(histories), 1)
+    (aims, times), room = _Aims.of(twin.population, goals, harms), bucket(len(histories), 1)
     padded = [*histories, *[histories[-1]] * (room - len(histories))]
-    problem, covariates = posed(twin.population, padded, np.broadcast_to(aims.times, (room, aims.count)))
+    problem, covariates = posed(twin.population, padded, np.broadcast_to(times, (room, len(times))))
     outputs, code = trajectories(twin.population, twin.backend, problem, covariates, eta)
-    quantities = [np.asarray(q) for q in aims.quantities(outputs)]
+    quantities = [np.asarray(q) for q in aims.values(outputs)]
     solved, made = np.asarray(code) == 0, []
     for i in range(len(histories)):
         fine = solved[i]

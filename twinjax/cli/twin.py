@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from twinjax.cli.terminal import Debug, Json, friendly, numbers, print_json, say, show_table
+from twinjax.cli.terminal import Debug, Json, friendly, numbers, print_json, say, show_table, stderr
 
 if TYPE_CHECKING:
     from twinjax.stream import Outcome, Ward
@@ -195,6 +195,49 @@ def recommend(
         if not found.acceptable:
             say(f"No candidate keeps the risk of harm below {risk:.0%}.")
     ward.close()
+
+
+@twin.command(no_args_is_help=True)
+@friendly
+def serve(
+    store: Store,
+    patient: Patient,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; beyond this computer a token is needed.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 for one that is free.", min=0, max=65535)] = 8765,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="TWINJAX_TOKEN", help="Secret that the page asks for; best set in the environment."),
+    ] = None,
+    name: Annotated[
+        list[str] | None, typer.Option(help="Name by which the page is called besides; repeatable.")
+    ] = None,
+    certificate: Annotated[Path | None, typer.Option(help="File (PEM) for HTTPS.", exists=True)] = None,
+    key: Annotated[Path | None, typer.Option(help="The certificate's key, where it is a file of its own.")] = None,
+    horizon: Annotated[float, typer.Option(help="How far ahead a forecast looks, in the model's time unit.")] = 72.0,
+    debug: Debug = False,
+) -> None:
+    """A patient's page for the browser: measurements, forecast, other doses, candidates, audit trail.
+
+    It opens on this computer only. Another `--host` asks for a token: set TWINJAX_TOKEN to a secret, and give
+    `--certificate`, as without it whoever is between can read along. The page works offline and changes nothing in the
+    ward; `twinjax twin update` may go on meanwhile, and the page says when new data have come.
+
+    Example: `twinjax twin serve ward.sqlite P1`
+    """
+    from twinjax.cli.cache import keep_compiled
+    from twinjax.page import Desk, Gate
+    from twinjax.page import serve as served
+
+    gate = Gate(host, token, tuple(n.lower() for n in name or ()))
+    if token is not None and certificate is None and not gate.local:
+        stderr().print("without --certificate the page and its token are sent unencrypted", style="yellow")
+    keep_compiled()
+    served(
+        lambda: Desk(_ward(store), patient, horizon=horizon), gate, port, certificate=certificate, key=key,
+        said=lambda line: stderr().print(line, markup=False, highlight=False, soft_wrap=True),
+    )  # fmt: skip
 
 
 # --------------------------------------------------------------------------------------------------------------- shared

@@ -66,12 +66,13 @@ class Ward:
         covariates: Mapping[str, float] | None = None,
         doses: Regimen | None = None,
         epoch: datetime.datetime | None = None,
+        now: datetime.datetime | None = None,
     ) -> Twin:
-        """A patient's twin, who has none yet. `epoch` is their time 0; it has a zone."""
+        """A patient's twin, who has none yet. `epoch` is their time 0; it has a zone. `now`, the clock of the trail."""
         if epoch is not None and epoch.tzinfo is None:
             raise ValueError("the epoch has no zone; give one, such as UTC")
         twin = Twin.of(self.population, id=patient, covariates=covariates, doses=doses, method=self.method,
-                       backend=self.backend)  # fmt: skip
+                       backend=self.backend, when=now)  # fmt: skip
         self.ledger.begin(patient, {"twin": to_dict(twin), "epoch": None if epoch is None else epoch.isoformat()})
         return twin
 

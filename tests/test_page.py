@@ -1,0 +1,343 @@
+"""The page of one patient: who may ask, what is answered, and what a browser shows."""
+
+import datetime
+import http.client
+import json
+import threading
+
+import jax
+import jax.monitoring
+import numpy as np
+import pytest
+from browser import CHROMIUM, Browser
+
+import twinjax as tj
+from twinjax.models import OneCompartment
+from twinjax.page import Desk, Gate, Page
+from twinjax.page.shown import POINTS, grid, plan_of
+from twinjax.stream import Ward
+
+DRUG = tj.Population(
+    OneCompartment(cl=3.0, v=40.0), variability={"cl": 0.4}, fixed=["v"], residual=tj.Proportional(0.15)
+)  # fmt: skip
+EPOCH = datetime.datetime(2026, 1, 2, 8, tzinfo=datetime.UTC)
+NOW = EPOCH + datetime.timedelta(hours=40)
+TOKEN = "correct-horse-battery-staple"
+TARGET = {"lower": 4.0, "upper": 8.0, "until": 60.0, "start": 30.0, "every": [12.0], "tablets": [50, 100]}
+
+
+def begun(file):
+    ward = Ward(file, DRUG, method=tj.ExtendedKalman())
+    if not ward.ledger.patients:
+        ward.admit("Anna <b>", epoch=EPOCH, now=NOW)
+        for m in (
+            {"id": "d", "time": 0.0, "doses": [{"amount": 200, "every": 12, "count": 5}]},
+            {"id": "a", "time": 2.0, "measurements": [{"value": 4.1}]},
+            {"id": "b", "time": 26.0, "measurements": [{"value": 6.5}]},
+            {"id": "c", "time": 26.0, "measurements": [{"value": 6.5, "unit": "umol/L"}]},
+        ):
+            ward.receive(json.dumps({**m, "patient": "Anna <b>"}), now=NOW)
+    return Desk(ward, "Anna <b>", draws=40)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return tmp_path_factory.mktemp("page") / "ward.sqlite"
+
+
+def running(file, gate):
+    page = Page(lambda: begun(file), gate, 0)
+    thread = threading.Thread(target=page.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    return page, thread
+
+
+@pytest.fixture(scope="module")
+def page(file):
+    page, thread = running(file, Gate("127.0.0.1"))
+    yield page
+    page.shutdown()
+    page.server_close()
+    thread.join()
+
+
+def asked(page, path, body=None, **headers):
+    """Status, headers and JSON of an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", page.server_address[1], timeout=120)
+    if body is not None:
+        headers = {"Content-Type": "application/json"} | headers
+        body = body if isinstance(body, str) else json.dumps(body)
+    connection.request("GET" if body is None else "POST", path, body, headers)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, answer.headers, json.loads(text) if "json" in answer.headers["Content-Type"] else text
+
+
+# -------------------------------------------------------------------------------------------------------- who may ask
+
+
+def test_an_address_beyond_this_computer_needs_a_token():
+    for host in ("0.0.0.0", "192.0.2.7", "::", "ward.example"):
+        with pytest.raises(ValueError, match="set TWINJAX_TOKEN to a secret of 16"):
+            Gate(host)
+        with pytest.raises(ValueError, match="take 16 or more"):
+            Gate(host, "secret")
+        Gate(host, TOKEN)
+    for host in ("127.0.0.1", "::1", "localhost", "127.0.0.5"):
+        assert Gate(host).lets_in({})
+
+
+def test_another_name_that_leads_here_is_not_answered():
+    local, wide = Gate("127.0.0.1"), Gate("0.0.0.0", TOKEN, ("ward.example",))
+    for said in ("127.0.0.1:8765", "localhost:8765", "[::1]:8765", "LOCALHOST"):
+        assert local.known_host(said), said
+    for said in (
+        "evil.example:8765",
+        "192.0.2.7:8765",
+        "127.0.0.1.evil.example",
+        "",
+        None,
+        "[::1",
+        "localhost.evil.example",
+    ):
+        assert not local.known_host(said), said
+    assert wide.known_host("ward.example:8765")
+    assert wide.known_host("192.0.2.7:8765")
+    assert not wide.known_host("evil.example:8765")
+
+
+def test_only_the_page_itself_may_ask(page):
+    port = page.server_address[1]
+    assert asked(page, "/api/hash", Host="evil.example")[0] == 421
+    body = {"doses": []}
+    assert asked(page, "/api/what-if", body, Origin="https://evil.example")[0] == 403
+    assert asked(page, "/api/what-if", body, **{"Sec-Fetch-Site": "cross-site"})[0] == 403
+    assert asked(page, "/api/what-if", body, **{"Content-Type": "text/plain"})[0] == 415
+    assert asked(page, "/api/what-if", "{" + " " * 70_000)[0] == 413
+    assert asked(page, "/api/what-if", "[1]")[2] == {"error": "a question is a JSON object"}
+    assert "no JSON" in asked(page, "/api/what-if", "{")[2]["error"]
+    assert asked(page, "/../pyproject.toml")[0] == asked(page, "/api/else")[0] == asked(page, "/api/else", {})[0] == 404
+    status, headers, found = asked(page, "/api/what-if", body, Origin=f"http://127.0.0.1:{port}")
+    assert (status, found["doses"]) == (200, [])
+    assert "default-src 'none'; script-src 'self'" in headers["Content-Security-Policy"]
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert (headers["X-Content-Type-Options"], headers["Cache-Control"]) == ("nosniff", "no-store")
+
+
+def test_a_token_is_asked_for_and_becomes_a_cookie(file, monkeypatch):
+    monkeypatch.setattr("twinjax.page.server.time.sleep", lambda _: None)  # a wrong one costs a second
+    page, thread = running(file, Gate("127.0.0.1", TOKEN))
+    try:
+        text = asked(page, "/")[2]
+        assert "asks for the token" in text
+        assert "Anna" not in text
+        assert asked(page, "/api/hash")[0] == 401
+        assert asked(page, "/api/what-if", {"doses": []})[0] == 401
+        wrong = asked(page, "/token", {"token": TOKEN + "r"})
+        assert (wrong[0], wrong[2], wrong[1]["Set-Cookie"]) == (401, {"error": "this is not the token"}, None)
+        assert asked(page, "/api/hash", Authorization="Bearer " + TOKEN[:-1])[0] == 401
+        assert asked(page, "/api/hash", Cookie="twinjax=" + "0" * 64)[0] == 401
+        assert asked(page, "/api/hash?token=" + TOKEN)[0] == 401
+        assert asked(page, "/api/hash", Authorization="Bearer " + TOKEN)[0] == 200
+        cookie = asked(page, "/token", {"token": TOKEN})[1]["Set-Cookie"]
+        assert TOKEN not in cookie
+        assert {"HttpOnly", "SameSite=Strict"} <= set(cookie.split("; "))
+        assert asked(page, "/api/hash", Cookie=cookie.partition(";")[0])[0] == 200
+        assert "To the forecast" in asked(page, "/", Cookie=cookie.partition(";")[0])[2]
+    finally:
+        page.shutdown()
+        page.server_close()
+        thread.join()
+
+
+# ---------------------------------------------------------------------------------------------------- what is answered
+
+
+def test_the_view_is_that_of_the_twin(page):
+    status, _, view = asked(page, "/api/view")
+    assert status == 200
+    twin = page.ask(lambda desk: desk.twin)
+    assert (view["patient"], view["hash"], view["now"], view["time_unit"]) == ("Anna <b>", twin.hash, 26.0, "h")
+    assert [(m["time"], m["value"], m["kind"]) for m in view["measurements"]] == [
+        (2.0, 4.1, "measured"), (26.0, 6.5, "measured"),
+    ]  # fmt: skip
+    assert view["plan"] == [
+        {"time": 36.0, "amount": 200.0, "into": "central", "duration": None, "every": 12.0, "count": 2}
+    ]
+    assert [a["source"] for a in view["audit"]] == ["", "d", "a", "b"]
+    assert [a["hash"] for a in view["audit"]] == [e["hash"] for e in twin.trail]
+    assert "does not convert" in view["refusals"][0]["why"]
+    ahead = tj.forecast(twin, np.asarray(view["forecast"]["time"]), draws=40)
+    # the page's numbers have seven digits
+    np.testing.assert_allclose(view["forecast"]["outputs"]["plasma"]["median"], ahead.band()[1], rtol=1e-5, atol=1e-9)
+
+
+def test_other_doses_are_those_of_what_if(page):
+    doses = [{"amount": 0.4, "unit": "g", "time": 30, "every": 12, "count": 3}]
+    status, _, found = asked(page, "/api/what-if", {"doses": doses})
+    assert status == 200
+    assert [(d["time"], d["amount"]) for d in found["doses"]] == [(30.0, 400.0), (42.0, 400.0), (54.0, 400.0)]
+    twin = page.ask(lambda desk: desk.twin)
+    own = tj.what_if(twin, tj.Regimen.repeat(400, every=12, count=3, at=30.0), np.asarray(found["time"]), draws=40)
+    np.testing.assert_allclose(found["outputs"]["plasma"]["upper"], own.band()[2], rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("path", "question", "why"),
+    [
+        ("what-if", {"doses": [{"amount": "abc", "time": 30}]}, "amount of dose 1 is 'abc', which is no finite number"),
+        ("what-if", {"doses": [{"time": 30}]}, "amount of dose 1 is None"),
+        ("what-if", {"doses": [{"amount": 1, "time": 30}, {"amount": 1, "time": 3}]}, "dose 2 is at 3, which is in the past"),
+        ("what-if", {"doses": [{"amount": 1}]}, "dose 1 has no time"),
+        ("what-if", {"doses": [{"amount": 1, "time": 30, "into": "centrl"}]}, "did you mean 'central'"),
+        ("what-if", {"doses": [{"amount": 1, "time": 30, "drug": "x"}]}, "no key 'drug'"),
+        ("what-if", {"doses": [{"amount": 1, "time": 30, "unit": "umol"}]}, "does not convert to the model's mg"),
+        ("what-if", {"doses": [{"amount": 0, "time": 30}]}, "a dose is above zero"),
+        ("what-if", {"doses": [{"amount": 1, "time": 30, "count": 3}]}, "every how long?"),
+        ("what-if", {"doses": [{"amount": 1, "time": 30, "count": 1e6, "every": 1}]}, "whole number from 1 to 60"),
+        ("what-if", {"doses": [{"amount": 1, "time": 1e6}]}, "more than 400 days ahead"),
+        ("what-if", {"doses": [{"amount": 1e308, "time": 30, "count": 3, "every": 1}]}, "could not be solved"),
+        ("what-if", {"doses": 3}, "doses are a list"),
+        ("what-if", {}, "doses are a list"),
+        ("recommend", {**TARGET, "lower": None}, "the target's lower end is missing"),
+        ("recommend", {**TARGET, "lower": "low"}, "'low', which is no number"),
+        ("recommend", {**TARGET, "upper": 1}, "its lower end comes first"),
+        ("recommend", {**TARGET, "output": "serum"}, "there is no output"),
+        ("recommend", {**TARGET, "until": 20}, "give an end after the start"),
+        ("recommend", {**TARGET, "start": 20}, "in the past"),
+        ("recommend", {**TARGET, "tablets": ["x"]}, "give numbers with commas between"),
+        ("recommend", {**TARGET, "risk": 10}, "a probability from 0 to 1"),
+        ("recommend", {**TARGET, "tablet": [1]}, "did you mean 'tablets'"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_answered_is_said_in_words(page, path, question, why):
+    status, _, found = asked(page, f"/api/{path}", question)
+    assert status == 400
+    assert why in found["error"]
+
+
+def test_candidates_reach_the_target(page):
+    status, _, found = asked(page, "/api/recommend", {**TARGET, "peak": 14.0})
+    assert status == 200, found
+    assert found["acceptable"]
+    best = found["candidates"][0]
+    assert 4.0 < best["quantity"] < 8.0
+    assert best["doses"][0]["time"] == 30.0
+    assert sum(t["strength"] * t["count"] for t in best["tablets"]) == best["amounts"][0] == best["doses"][0]["amount"]
+    order = [(c["toxicity"] > found["risk"], -c["both"]) for c in found["candidates"]]
+    assert order == sorted(order)
+    assert len(best["forecast"]["time"]) == POINTS
+
+
+def test_an_edit_compiles_nothing(page):
+    """Other amounts, times and numbers of doses, up to eight with those given, other targets: one program each."""
+    asked(page, "/api/what-if", {"doses": [{"amount": 10, "time": 30}]})
+    asked(page, "/api/recommend", {**TARGET, "peak": 14.0})
+    seen = []
+    jax.monitoring.register_event_duration_secs_listener(lambda name, *_, **__: seen.append(name))
+    try:
+        asked(page, "/api/what-if", {"doses": [{"amount": 77, "time": 31.5, "every": 6, "count": 3}]})
+        found = asked(page, "/api/recommend", {**TARGET, "start": 31.0, "until": 61.0, "lower": 4.2, "peak": 13.0})[2]
+    finally:
+        jax.monitoring.clear_event_listeners()
+    assert found["lower"] == 4.2
+    assert not [n for n in seen if "backend_compile" in n]
+
+
+def test_a_newer_twin_is_seen(file, page):
+    before = asked(page, "/api/hash")[2]["hash"]
+    ward = Ward(file, DRUG, method=tj.ExtendedKalman())  # as another process does
+    m = {"id": "e", "patient": "Anna <b>", "time": 26.5, "measurements": [{"value": 6.0}]}
+    assert ward.receive(json.dumps(m), now=NOW)[0].status == "applied"
+    ward.close()
+    after = asked(page, "/api/hash")[2]["hash"]
+    assert after != before
+    assert asked(page, "/api/view")[2]["hash"] == after
+
+
+def test_a_patient_who_is_not_there(file):
+    with pytest.raises(ValueError, match="there is no patient 'P9'; there are Anna"):
+        Page(lambda: Desk(Ward(file, DRUG, method=tj.ExtendedKalman()), "P9"), Gate("127.0.0.1"), 0)
+
+
+def test_times_of_curves_miss_no_dose():
+    found = grid(0.0, 96.0, [np.arange(0.0, 96.0, 12.0)])
+    assert len(found) == POINTS
+    assert np.all(np.diff(found) >= 0)
+    assert set(np.arange(12.0, 96.0, 12.0)) <= set(found)
+    assert len(grid(0.0, 96.0, [np.arange(0.0, 96.0, 0.5)])) == POINTS
+
+
+def test_doses_are_shown_as_repeats():
+    history = tj.Twin.of(DRUG, doses=tj.Regimen.repeat(100, every=12, count=4)
+                         + tj.Regimen.infusion(50, over=2.0, at=50.0)).history  # fmt: skip
+    assert plan_of(history, 0.0, {"central": "mg"}) == [
+        {"time": 12.0, "amount": 100.0, "into": "central", "duration": None, "every": 12.0, "count": 3},
+        {"time": 50.0, "amount": 50.0, "into": "central", "duration": 2.0, "every": 0.0, "count": 1},
+    ]
+
+
+# ------------------------------------------------------------------------------------------------ what a browser shows
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed here, in which the page could be opened")
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
+def test_the_page_in_a_browser(page, browser):
+    browser.open(page.url)
+    browser.until("document.body?.dataset.ready === 'yes'")
+    assert browser.run("document.getElementById('patient').textContent") == "Anna <b>"  # as text, not as HTML
+    assert browser.run("document.querySelectorAll('#figure .point').length") == browser.run(
+        "state.view.measurements.length"
+    )
+    assert len(browser.run("document.querySelector('#figure .band-blue').getAttribute('d')")) > 1000
+    assert browser.run("document.querySelectorAll('#audit tbody tr').length") >= 4
+    assert "does not convert" in browser.run("document.getElementById('refusals').textContent")
+
+    amount = "document.querySelector('.dose [name=amount]')"
+    type_in = f"{amount}.value = '%s'; {amount}.dispatchEvent(new Event('input', {{bubbles: true}}))"
+    browser.run(type_in % "600")
+    browser.until("document.querySelector('#figure .line-orange')")
+    lines = browser.run("['blue', 'orange'].map(c => document.querySelector(`#figure .line-${c}`).getAttribute('d'))")
+    assert lines[0] != lines[1]
+    top = browser.run(
+        "Math.max(...state.other.outputs.plasma.median) / Math.max(...state.view.forecast.outputs.plasma.median)"
+    )
+    assert top > 2.0  # doses three times as large, on what is left of those before
+    browser.run(type_in % "a lot")
+    browser.until("document.getElementById('dose-said').textContent.includes('no finite number')")
+    assert browser.run(f"{amount}.getAttribute('aria-invalid')") == "true"
+    expected = len(browser.errors)  # a refusal is a status of 400, which the browser notes
+
+    browser.run("Object.entries({lower: 4, upper: 8, start: 30, until: 60, every: 12, tablets: '50, 100', peak: 14})"
+                ".forEach(([n, v]) => { document.getElementById('target').elements[n].value = v; });"
+                "document.getElementById('seek').click()")  # fmt: skip
+    browser.until("document.querySelectorAll('.candidate').length > 0 && document.querySelector('#figure .goal')")
+    assert browser.run("document.querySelector('.candidate.best dd').textContent").endswith("%")
+    browser.run("document.querySelector('.candidate.best button').click()")
+    browser.until(
+        "document.getElementById('dose-said').textContent === '' && document.querySelectorAll('.dose').length > 0"
+    )
+    assert len(browser.errors) == expected <= 1
+    assert not [e for e in browser.errors if "400" not in str(e)]
+    unnamed = "[...document.querySelectorAll('input, select')].filter(i => !i.labels.length && !i.ariaLabel).length"
+    assert browser.run(unnamed) == 0
+
+
+def test_the_page_on_a_phone(page, browser):
+    browser.open(page.url, 360, 740)
+    browser.until("document.body?.dataset.ready === 'yes' && window.innerWidth === 360")
+    assert browser.run("document.documentElement.scrollWidth") <= 360
+    wide = ("[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, svg, .skip')"
+            " && e.getBoundingClientRect().right > 360.5).map(e => e.outerHTML.slice(0, 80))")  # fmt: skip
+    assert browser.run(wide) == []
+    browser.run("document.getElementById('add').click()")
+    browser.until("document.querySelector('#figure .line-orange')")
+    assert browser.run("document.documentElement.scrollWidth") <= 360

@@ -1,0 +1,231 @@
+"""What a page asks of a patient's twin, in plain data: no HTTP here, and nothing that changes the ward."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from twinjax.assimilation.forecast import Forecast, altered, foreseen
+from twinjax.assimilation.history import History
+from twinjax.assimilation.recommend import Recommendation, recommend
+from twinjax.assimilation.twin import Twin
+from twinjax.dosing import Regimen
+from twinjax.io.messages import Clock, output_units, read_message
+from twinjax.models.base import no_input, parameter_units
+from twinjax.page.asked import DAY, Question, question
+from twinjax.page.shown import curves, doses_of, grid, plain, plan_of
+from twinjax.stream import Ward
+from twinjax.units import declared
+
+_DRAWS = 200
+_SHOWN = 6
+"""Candidates that are set side by side."""
+
+
+class Desk:
+    """One patient's twin and what may be asked of it.
+
+    The twin is read again whenever the file has a newer one. Answers are plain data, ready for JSON.
+
+    **Parameters** of the constructor: `ward`; `patient`; `horizon`, how far a forecast looks ahead, in the model's time
+    unit; `draws`, of what is believed.
+    **Raises** `ValueError`, in words, for a patient who is not there and for whatever is asked that cannot be answered.
+    """
+
+    def __init__(self, ward: Ward, patient: str, *, horizon: float = 72.0, draws: int = _DRAWS):
+        self.ward, self.patient, self.horizon, self.draws = ward, patient, horizon, draws
+        self._hash, self._known, self._ahead = "", None, None
+        model = ward.population.model
+        inputs = {n for n, _ in declared(no_input(model)).items()}
+        self.routes = {n: str(u or "") for n, (u, _) in declared(model.initial()).items() if n in inputs}
+        self.units = output_units(model)
+        _ = self.twin
+
+    @property
+    def hash(self) -> str:
+        """Of the twin as the file has it now."""
+        try:
+            return self.ward.ledger.state(self.patient)["twin"]["trail"][-1]["hash"]
+        except KeyError as error:
+            raise ValueError(error.args[0]) from None
+
+    @property
+    def twin(self) -> Twin:
+        """As the file has it now."""
+        now = self.hash
+        if self._known is None or self._hash != now:
+            self._known, self._hash, self._ahead = self.ward.twin(self.patient), now, None
+        return self._known
+
+    # ------------------------------------------------------------------------------------------------------ answers
+
+    def view(self) -> dict[str, Any]:
+        """Everything that the page shows before anything is asked."""
+        twin = self.twin
+        model, epoch = twin.population.model, self.ward.epoch(self.patient)
+        unit = parameter_units(model)
+        measurable = set(twin.population.errors(twin.population.theta))
+        return plain({
+            "patient": self.patient, "model": type(model).__name__, "time_unit": str(type(model).time_unit),
+            "epoch": None if epoch is None else epoch.isoformat(), "start": twin.history.start, "now": twin.now,
+            "hash": twin.hash, "method": twin.method.name, "level": 0.9, "horizon": self.horizon,
+            "outputs": [{"name": n, "unit": u, "measured": n in measurable} for n, u in self.units.items()],
+            "routes": [{"name": n, "unit": u} for n, u in self.routes.items()],
+            "covariates": twin.covariates, "measurements": _measurements(twin, list(self.units)),
+            "doses": doses_of(twin.history, self.routes), "plan": plan_of(twin.history, twin.now, self.routes),
+            "parameters": [
+                {"name": str(n), "unit": unit[str(n)], **dict(r)} for n, r in twin.parameters.iterrows()
+            ],
+            "audit": _audit(twin), "refusals": [r for r in self.ward.ledger.refusals() if r["patient"] == self.patient],
+            "forecast": self.forecast(),
+        })  # fmt: skip
+
+    def forecast(self) -> dict[str, Any]:
+        """What is foreseen with the doses that are planned."""
+        twin = self.twin
+        if self._ahead is None:
+            self._ahead = self._answer(twin, [twin.history], self.horizon)[0]
+        return self._ahead
+
+    def what_if(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """What would be foreseen with other doses from now on.
+
+        **Parameters**: `asked`, with `doses`, as a message has them, and perhaps `horizon`.
+        """
+        began = time.perf_counter()
+        twin = self.twin
+        regimen = self._regimen(twin, asked.get("doses"))
+        horizon = _between(asked.get("horizon", self.horizon), "the horizon", 1e-3, 1e6)
+        history = altered(twin, regimen)
+        found = self._answer(twin, [history], horizon)[0]
+        return {**found, "hash": twin.hash, "doses": doses_of(history, self.routes, after=twin.now),
+                "milliseconds": round(1e3 * (time.perf_counter() - began))}  # fmt: skip
+
+    def recommend(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Doses that reach a target, the best first, each with what it would lead to. See `question` for `asked`."""
+        began = time.perf_counter()
+        twin = self.twin
+        q: Question = question(asked, twin, list(self.units), list(self.routes), self.ward.epoch(self.patient))
+        found = recommend(twin, q.goal, q.limits, toxicity=q.harms, risk=q.risk, draws=self.draws, keep=_SHOWN)
+        histories = [altered(twin, c.regimen, q.limits.start) for c in found.candidates]
+        ahead = self._answer(twin, histories + histories[-1:] * (_SHOWN - len(histories)), q.until - twin.now)
+        return plain({
+            "hash": twin.hash, "acceptable": found.acceptable, "risk": found.risk, "output": q.output,
+            "lower": q.lower, "upper": q.upper, "peak": q.peak,
+            "candidates": [
+                {**_candidate(found, k), "doses": plan_of(h, twin.now, self.routes), "forecast": a}
+                for k, (h, a) in enumerate(zip(histories, ahead, strict=False))
+            ],
+            "milliseconds": round(1e3 * (time.perf_counter() - began)),
+        })  # fmt: skip
+
+    def warm(self) -> Iterator[str]:
+        """Compile what is needed, saying before each part what it is: bands, few and many other doses, candidates."""
+        twin = self.twin
+        into = next(iter(self.routes), None)
+        yield "the forecast"
+        self.view()
+        if into is None:
+            return
+        first = twin.now + 1.0
+        for count in (1, 9, 17):
+            for over in (None, 1.0):
+                yield f"other doses, {'to ' + str(8 * (1 + count // 8))}{', infused' if over else ''}"
+                doses = Regimen.repeat(1.0, every=1.0, count=count, into=into, at=first, duration=over)
+                self._answer(twin, [altered(twin, doses)], self.horizon)
+        output = next((n for n in self.units if n in twin.population.errors(twin.population.theta)), "")
+        if output:
+            yield "candidates"
+            upper = max(x for x in self.forecast()["outputs"][output]["median"] if x is not None)
+            if upper > 0:
+                for more in ({}, {"peak": 2.0 * upper}):
+                    self.recommend({"output": output, "lower": 0.5 * upper, "upper": upper, "until": twin.now + 48.0,
+                                    **more})  # fmt: skip
+
+    # ------------------------------------------------------------------------------------------------------ in parts
+
+    def _answer(self, twin: Twin, histories: list[History], horizon: float) -> list[dict[str, Any]]:
+        start, stop = twin.history.start, twin.now + horizon
+        times = grid(start, stop, [np.asarray(h.doses.time) for h in histories])
+        found = foreseen(twin, histories, times, draws=self.draws)
+        return [self._curves(f, len(histories)) for f in found]
+
+    def _curves(self, found: Forecast, many: int) -> dict[str, Any]:
+        failed = float(np.mean([np.isnan(v).any(axis=1) for v in found.predicted.values()]))
+        if failed == 1.0:
+            raise ValueError("the model's equations could not be solved with these doses: are the amounts and their "
+                             "units as they should be?")  # fmt: skip
+        said = [] if failed == 0.0 else [
+            f"{failed:.1%} of the draws of what is believed could not be solved and are left out of the bands"
+        ]  # fmt: skip
+        return curves(found, said, measured=many == 1)
+
+    def _regimen(self, twin: Twin, doses: Any) -> Regimen:
+        """Doses that may still be given, in the model's units."""
+        if not isinstance(doses, list):
+            raise ValueError("doses are a list; an empty one means that no more are given")
+        if not doses:
+            return Regimen.none()
+        for i, d in enumerate(doses, 1):
+            if not isinstance(d, Mapping):
+                raise ValueError(f"dose {i} is no object with an amount and a time")
+            count = d.get("count", 1)
+            if isinstance(count, int | float) and (count != int(count) or not 1 <= count <= 60):
+                raise ValueError(f"dose {i}: the number of doses is {count:g}; give a whole number from 1 to 60")
+            if count != 1 and not d.get("every"):
+                raise ValueError(f"dose {i} is given {count:g} times: every how long? Give the interval")
+        clock = Clock(self.ward.epoch(self.patient))
+        said = {"id": "page", "patient": self.patient, "doses": doses}
+        found = read_message(said, twin.population.model, clock).doses
+        for i, at in enumerate(np.asarray(found.time), 1):
+            if at < twin.now:
+                raise ValueError(
+                    f"dose {i} is at {at:g}, which is in the past: the latest record is at {twin.now:g}. A dose that "
+                    "was given belongs in a message to the ward; here are those to come"
+                )
+            if at > twin.now + 400 * DAY:
+                raise ValueError(f"dose {i} is at {at:g}, more than 400 days ahead")
+        if sum(k.additional + 1 for k in found.kinds) > 240:
+            raise ValueError("these are more than 240 doses; look less far ahead")
+        return found
+
+
+def _measurements(twin: Twin, outputs: list[str]) -> list[dict[str, Any]]:
+    m, kinds = twin.history.measurements, {0: "measured", 1: "below", -1: "above"}
+    judged = {(r["time"], r["output"], r["value"]): r for e in twin.trail for r in e.get("innovations", ())}
+    rows = []
+    for i in range(len(m)):
+        name = m.output[i] if isinstance(m.output[i], str) else outputs[int(m.output[i]) - 1]
+        own = judged.get((float(m.time[i]), m.output[i], float(m.value[i])), {})
+        row = {"time": float(m.time[i]), "output": name, "value": float(m.value[i]), "kind": kinds[int(m.censored[i])]}
+        rows.append({**row, **{n: own.get(n) for n in ("expected", "z", "quantile")}})
+    return rows
+
+
+def _audit(twin: Twin) -> list[dict[str, Any]]:
+    sources = [e.get("news", {}).get("source", "") for e in twin.trail]
+    rows = [{str(n): v for n, v in r.items()} for r in twin.audit.to_dict("records")]
+    return [{**r, "source": s} for r, s in zip(rows, sources, strict=True)]
+
+
+def _candidate(found: Recommendation, k: int) -> dict[str, Any]:
+    c = found.candidates[k]
+    low, middle, high = c.quantities[0]
+    return {
+        "name": c.name, "amounts": list(c.amounts), "every": None if c.schedule is None else c.schedule.every,
+        "start": None if c.schedule is None else c.schedule.start,
+        "tablets": [{"strength": s, "count": n} for s, n in c.tablets.items()], "target": c.probability,
+        "toxicity": c.toxicity, "both": c.both, "quantity": middle, "quantity_lower": low, "quantity_upper": high,
+    }  # fmt: skip
+
+
+def _between(value: Any, what: str, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{what} is {value!r}, which is no number")
+    if not low <= value <= high:
+        raise ValueError(f"{what} is {value:g}; give {low:g} to {high:g}")
+    return float(value)
