@@ -10,8 +10,10 @@ import jax.monitoring
 import numpy as np
 import pytest
 from browser import CHROMIUM, Browser
+from typer.testing import CliRunner
 
 import twinjax as tj
+from twinjax.cli import app
 from twinjax.models import OneCompartment
 from twinjax.page import Desk, Gate, Page
 from twinjax.page.shown import POINTS, grid, plan_of
@@ -86,6 +88,15 @@ def test_an_address_beyond_this_computer_needs_a_token():
         Gate(host, TOKEN)
     for host in ("127.0.0.1", "::1", "localhost", "127.0.0.5"):
         assert Gate(host).lets_in({})
+
+
+def test_the_command_refuses_before_it_opens_anything(tmp_path, monkeypatch):
+    for token in ("", "secret"):
+        monkeypatch.setenv("TWINJAX_TOKEN", token)
+        found = CliRunner().invoke(app, ["twin", "serve", str(tmp_path / "none.sqlite"), "P1", "--host", "0.0.0.0"])
+        assert found.exit_code == 2
+        assert "take 16 or more" in found.stderr or "can be reached from other computers" in found.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_another_name_that_leads_here_is_not_answered():
