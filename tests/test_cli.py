@@ -463,6 +463,8 @@ def test_models(cli):
     assert [s["name"] for s in one["states"]] == ["depot", "central"]
     assert one["outputs"] == [{"name": "plasma", "unit": "mg/L"}]
     assert "First-order absorption" in cli("models").stdout
+    body = json.loads(cli("models", "WholeBody", "--json").stdout)
+    assert {s["name"] for s in body["states"]} >= {"venous.drug", "liver.amount.metabolite"}  # of organs plugged in
 
 
 @pytest.mark.parametrize(

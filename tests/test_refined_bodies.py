@@ -24,12 +24,14 @@ def single():
     """A drug that only the liver clears, and that gut walls leave alone."""
     plain = WholeBody.typical()
     solutes = {"drug": Solute(0.1, 0.7, {"cyp3a4": LinearKinetics(20.0)}), "metabolite": plain.solutes["metabolite"]}
+    none, some = jnp.asarray(0.0), jnp.asarray(1.0)
     kidney = dataclasses.replace(
-        plain.tissues["kidney"], passed={"drug": jnp.asarray(0.0), "metabolite": jnp.asarray(1.0)}
+        plain.tissues["kidney"], passed={"drug": none, "metabolite": some}, secretion={"drug": none, "metabolite": some}
     )
+    liver = dataclasses.replace(plain.liver, clint={"drug": none, "metabolite": some})
     gut = dataclasses.replace(plain.portal["gut"], enzymes=Enzymes())
     tissues = {**plain.tissues, "kidney": kidney}
-    return dataclasses.replace(plain, solutes=solutes, tissues=tissues, portal={"gut": gut})
+    return dataclasses.replace(plain, solutes=solutes, liver=liver, tissues=tissues, portal={"gut": gut})
 
 
 def steady(model, into="venous.drug"):

@@ -166,10 +166,12 @@ def single():
     """A drug without metabolite or other loss than the liver's: everything about it is known in closed form."""
     model = WholeBody.typical()
     solutes = {"drug": Solute(0.1, 0.7, {"cyp3a4": LinearKinetics(20.0)}), "metabolite": model.solutes["metabolite"]}
+    none, one = jnp.asarray(0.0), jnp.asarray(1.0)
     quiet = dataclasses.replace(
-        model.tissues["kidney"], passed={"drug": jnp.asarray(0.0), "metabolite": jnp.asarray(1.0)}
+        model.tissues["kidney"], passed={"drug": none, "metabolite": one}, secretion={"drug": none, "metabolite": one}
     )
-    return dataclasses.replace(model, solutes=solutes, tissues={**model.tissues, "kidney": quiet})
+    liver = dataclasses.replace(model.liver, clint={"drug": none, "metabolite": one})
+    return dataclasses.replace(model, solutes=solutes, liver=liver, tissues={**model.tissues, "kidney": quiet})
 
 
 def test_clearance_and_availability_are_the_well_stirred_ones(single):

@@ -57,15 +57,18 @@ _SHOWN = {
 
 def _told(model: Any) -> dict[str, Any]:
     """What a model is, in plain values."""
-    from twinjax.models.base import zeros
+    import jax
+
+    from twinjax.models.base import no_input
     from twinjax.naming import leaves
     from twinjax.population.population import Population
     from twinjax.units import declared
 
     cls = type(model)
     doc = inspect.getdoc(cls) or ""
-    parts = {key: declared(zeros(c)) for key, c in (("State", cls.State), ("Input", cls.Input), ("Output", cls.Output))}
-    states, inputs, outputs = ({n: str(u) if u else "?" for n, (u, _) in p.items()} for p in parts.values())
+    y, u = model.initial(), no_input(model)
+    parts = (y, u, jax.eval_shape(model.output, 0.0, y, u))  # of this very model: organs may plug in
+    states, inputs, outputs = ({n: str(u) if u else "?" for n, (u, _) in declared(p).items()} for p in parts)
     units = {n: str(u) if u else "?" for n, (u, _) in declared(model).items()}
     limits = {n: b for n, (_, b) in declared(model).items()}
     at_limit = [n for n, v in leaves(model).items() if not limits[n].lower < float(v) < limits[n].upper]

@@ -118,12 +118,37 @@ VIRUS = ContextOfUse(
 )
 """`efficacy` of blocking production, that of interferon in the trial whose closed form was compared."""
 
+ACETAMINOPHEN_BODY = ContextOfUse(
+    question="How much acetaminophen is in the organs of an adult after a dose by mouth?",
+    use="`AcetaminophenBody`: concentrations in blood, liver and kidneys, as the dose that liver cells meet.",
+    risk="As of the cells' model: not for the care of a poisoned patient.",
+    verification="Eight states beside libRoadRunner, within 1e-8 of each peak.",
+    validation="The publication's; none here.",
+    applicability="70 kg, one dose; metabolism is of first order, and so does not saturate in overdose.",
+    ranges={"dose": (1400.0, 1400.0)},
+)
+"""`dose` in mg: the trajectory compared."""
+
+TACROLIMUS = ContextOfUse(
+    question="Which first dose of tacrolimus brings an adult with a new kidney of this genotype to the target trough?",
+    use="A first estimate by `tacrolimus_starting_dose`, before troughs are known; `tacrolimus` as a model to follow "
+    "one patient by.",
+    risk="Rejection or toxicity; troughs correct the dose within days.",
+    verification="Clearances, starting doses and factors as published.",
+    validation="The publication's, in its own patients; none here.",
+    applicability="Adults in the first three months after transplantation of a kidney; no interacting drug.",
+    ranges={"trough": (10.0, 15.0)},
+)
+"""Target `trough` in ug/L of whole blood."""
+
 CONTEXTS = {
     "brain": BRAIN,
     "acetaminophen": ACETAMINOPHEN_CELL,
+    "acetaminophen_body": ACETAMINOPHEN_BODY,
     "dextromethorphan": DEXTROMETHORPHAN,
     "glimepiride": GLIMEPIRIDE,
     "warfarin": WARFARIN,
+    "tacrolimus": TACROLIMUS,
     "chip": CHIP,
     "virus": VIRUS,
 }

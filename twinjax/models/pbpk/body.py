@@ -194,7 +194,7 @@ class WholeBody(AbstractModel):
             tissues={
                 "adipose": Tissue(15.8, of(3.0, 0.2)),
                 "brain": PermeableTissue(1.4, of(0.6, 0.1), of(20.0, 1.0)),
-                "kidney": Kidney(0.3, of(1.1, 1.3), 7.5, of(1.0, 1.0), of(0.0, 5.0)),
+                "kidney": Kidney(0.3, of(1.1, 1.3), 7.5, of(1.0, 1.0), of(0.5, 5.0)),
                 "muscle": Tissue(27.9, of(0.7, 0.3)),
             },
             portal={
@@ -203,7 +203,7 @@ class WholeBody(AbstractModel):
                     Enzymes({"cyp3a4": 0.07}),
                 ),
             },
-            liver=Liver(1.7, of(1.2, 0.8), of(0.0, 2.0), enzymes),
+            liver=Liver(1.7, of(1.2, 0.8), of(5.0, 2.0), enzymes),
             lung=Tissue(0.5, of(0.7, 0.5)),
             perfusion={"adipose": 20.0, "brain": 47.0, "kidney": 74.0, "muscle": 150.0, "gut": 74.0, "liver": 25.0},
             arterial_volume=1.6,
