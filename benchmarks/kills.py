@@ -212,7 +212,8 @@ class Killer:
 
     def kill(self) -> None:
         """One process more. **Raises** `RuntimeError` if what was said to be done is not there, or more is."""
-        start = max(0, self.done - self.rng.randrange(3))
+        known = self.done
+        start = max(0, known - self.rng.randrange(3))
         child, read = forked(self.file, range(start, self.last), self.recorded)
         with os.fdopen(read) as said:
             if said.readline() != "ready\n":
@@ -220,14 +221,13 @@ class Killer:
             time.sleep(self.rng.uniform(0.0, 4.0 * self.pace))
             os.kill(child, signal.SIGKILL)
             lines = said.read().splitlines()
-        if os.waitpid(child, 0)[1] != signal.SIGKILL:
-            return  # it had come to the end before
-        self.kills += 1
-        self.again += self.done - start
-        self.inside += bool(lines) and lines[-1].startswith("begun")
         for _, k, seconds in (line.split() for line in lines if line.startswith("done")):
             if int(k) >= self.done:  # one that is sent again takes no time
                 self.done, self.pace = int(k) + 1, 0.9 * self.pace + 0.1 * float(seconds)
+        if os.waitpid(child, 0)[1] == signal.SIGKILL:  # else it had come to the end before
+            self.kills += 1
+            self.again += max(0, known - start)
+            self.inside += bool(lines) and lines[-1].startswith("begun")
         with sqlite3.connect(f"file:{self.file}?mode=ro", uri=True) as c:
             (many,) = c.execute("SELECT count(*) FROM messages").fetchone()
         if many not in (self.done, self.done + 1):  # at most the one that was under way is there besides

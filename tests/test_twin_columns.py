@@ -52,3 +52,11 @@ def test_what_is_special_is_left_to_the_other_way():
         assert columns(DRUG, [plain, special], 8, 8) is None
     with pytest.raises(ValueError, match="there is no compartment"):
         _one_by_one(DRUG, [plain, lost], 8)
+
+
+def test_a_history_has_arrays_of_its_own():
+    time, value = np.array([1.0, 2.0]), np.array([3.0, 4.0])
+    known = history(0).joined(tj.News(tj.Measurements.of(time, value)))[0]
+    before = known.hash
+    time[:], value[:] = 9.0, 9.0
+    assert known.hash == before

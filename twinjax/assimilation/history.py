@@ -79,7 +79,7 @@ class History:
             raise ValueError(f"patient {self.id}: a measurement's time is not finite; leave it out until it is known")
         kept = np.flatnonzero(np.isfinite(m.value))
         m = m if len(kept) == len(m) else _chosen(m, kept)
-        both = _stacked(self.measurements, m) if len(self.measurements) else m
+        both = _stacked(self.measurements, m)  # arrays of its own, whatever becomes of those of the news
         fresh = np.arange(len(both)) >= len(self.measurements)
         by = np.lexsort((np.arange(len(both)), both.order >= 0, both.time))
         doses = self.doses if not len(news.doses) else sorted_doses(self.doses + written_out(news.doses))
@@ -234,7 +234,9 @@ def _records(r: Regimen, at: np.ndarray) -> Regimen:
 
 
 def _chosen(m: Measurements, at: np.ndarray) -> Measurements:
-    rows = at.tolist()
+    rows, order = at.tolist(), m.order
+    if rows == list(range(len(order))) and np.all((order == -1.0) | (order == np.inf)):
+        return m
     return Measurements(m.time[at], m.value[at], tuple(m.output[i] for i in rows), m.censored[at], m.limit[at],
                         np.where(m.order[at] < 0, -1.0, np.inf))  # fmt: skip
 

@@ -64,7 +64,8 @@ class Page(ThreadingHTTPServer):
             except (OSError, ssl.SSLError) as error:
                 self.server_close()
                 raise ValueError(f"the certificate {certificate} cannot be used: {error}") from None
-            self.socket = context.wrap_socket(self.socket, server_side=True)
+            # each connection's own thread shakes hands, so that a slow one keeps nobody waiting
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     @property
     def url(self) -> str:
