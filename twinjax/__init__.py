@@ -62,6 +62,10 @@ _HOMES = {
     "twinjax.assimilation.methods.particles": ("ParticleFilter",),
     "twinjax.assimilation.prescription": ("Constraints",),
     "twinjax.assimilation.recommend": ("Recommendation", "compare_therapies", "recommend"),
+    "twinjax.assimilation.states.hindcast": ("hindcast",),
+    "twinjax.assimilation.states.kalman": ("StateEnsembleKalman", "StateExtendedKalman"),
+    "twinjax.assimilation.states.noise": ("ProcessNoise",),
+    "twinjax.assimilation.states.particles": ("StateParticleFilter",),
     "twinjax.assimilation.storage": ("load_twin", "save_twin"),
     "twinjax.assimilation.twin": ("Twin",),
     "twinjax.electrophysiology.calibrate": ("calibrate",),
@@ -139,6 +143,10 @@ if TYPE_CHECKING:
     from twinjax.assimilation.methods.particles import ParticleFilter
     from twinjax.assimilation.prescription import Constraints
     from twinjax.assimilation.recommend import Recommendation, compare_therapies, recommend
+    from twinjax.assimilation.states.hindcast import hindcast
+    from twinjax.assimilation.states.kalman import StateEnsembleKalman, StateExtendedKalman
+    from twinjax.assimilation.states.noise import ProcessNoise
+    from twinjax.assimilation.states.particles import StateParticleFilter
     from twinjax.assimilation.storage import load_twin, save_twin
     from twinjax.assimilation.twin import Twin
     from twinjax.bodies import Substance, body

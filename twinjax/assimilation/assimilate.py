@@ -58,14 +58,14 @@ def assimilate_each(
     first.method.check(bedside)
     key = random_key(first.seed, len(first.trail), "learn")
     belief = jax.tree.map(lambda *x: np.concatenate(x), *[t.belief for t in twins])
-    found = _judged(bedside, belief, key)
+    found = None if first.method.judges else _judged(bedside, belief, key)
     if again.any():
         prior = first.method.prior(first.population, len(twins), key)
         belief = jax.tree.map(lambda a, b: jnp.where(again.reshape((-1,) + (1,) * (a.ndim - 1)), a, b), prior, belief)
         whole = jnp.where(again[:, None], bedside.design.observed.there, bedside.fresh)
         bedside = eqx.tree_at(lambda b: b.fresh, bedside, whole)
     learnt = jax.device_get(first.method.learn(bedside, belief, jax.random.fold_in(key, 2)))
-    found, made = jax.device_get(found), []
+    found, made = jax.device_get(learnt.found if found is None else found), []
     for i, (t, (h, fresh, missing), n) in enumerate(zip(twins, joined, each, strict=True)):
         own = jax.tree.map(lambda x, i=i: x[i : i + 1], learnt.belief)
         new = Twin(t.population, h, own, t.method, t.backend, t.seed, t.trail)

@@ -13,6 +13,8 @@ import pandas as pd
 
 from twinjax.assimilation.bedside import posed
 from twinjax.assimilation.history import History
+from twinjax.assimilation.states.ahead import ahead
+from twinjax.assimilation.states.belief import StateBelief
 from twinjax.assimilation.twin import Twin, random_key
 from twinjax.dosing import Regimen
 from twinjax.estimation.diagnosis.measuring import measured
@@ -69,11 +71,11 @@ class Forecast:
 
 
 def forecast(twin: Twin, horizon: Any, *, draws: int = 500, level: float = 0.9) -> Forecast:
-    """What the twin foresees, its doses given as planned.
+    """What the twin foresees, its doses given as planned, and, of a method with process noise, with the noise to come.
 
     **Parameters**: `horizon`, how far ahead from the latest measurement, in the model's time unit, or the times
     themselves `(times,)`, those of the past included; `draws` of what is believed; `level` of the credible bands.
-    **Raises** `ValueError` for times before the twin's start.
+    **Raises** `ValueError` for times before the twin's start; of a filter of states, before its latest measurement.
     """
     return _foreseen(twin, [twin.history], horizon, draws, level)[0]
 
@@ -111,22 +113,25 @@ def _foreseen(twin: Twin, histories: Sequence[History], horizon: Any, draws: int
         times = twin.now + np.linspace(0.0, float(times), _POINTS)
     if not np.all(np.isfinite(times)):
         raise ValueError("a time to foresee is not finite")
-    problem, covariates = posed(twin.population, histories, np.broadcast_to(times, (len(histories), len(times))))
     key = random_key(twin.seed, len(twin.trail), "forecast")
-    eta = twin.belief.draw(key, draws)[0]
-    outputs, code = trajectories(twin.population, twin.backend, problem, covariates, eta)
-    samples = slice(1, 1 + len(times))
-    found = {n: np.asarray(v)[..., samples] for n, v in outputs.items()}
+    if isinstance(twin.belief, StateBelief):
+        found, code = ahead(twin, histories, times, draws, key)
+    else:
+        problem, covariates = posed(twin.population, histories, np.broadcast_to(times, (len(histories), len(times))))
+        eta = twin.belief.draw(key, draws)[0]
+        outputs, code = trajectories(twin.population, twin.backend, problem, covariates, eta)
+        samples = slice(1, 1 + len(times))
+        found = {n: np.asarray(v)[..., samples] for n, v in outputs.items()}
     solved = np.asarray(code) == 0
     errors, made = twin.population.errors(twin.population.theta), []
     for i in range(len(histories)):
         own = {n: np.where(solved[i][:, None], v[i], np.nan) for n, v in found.items()}
-        noisy = {n: _noisy(errors, tuple(own), n, own[n], jax.random.fold_in(key, k)) for k, n in enumerate(errors)}
-        made.append(Forecast(times, own, noisy, level))
+        measured_ = {n: noisy(errors, tuple(own), n, own[n], jax.random.fold_in(key, k)) for k, n in enumerate(errors)}
+        made.append(Forecast(times, own, measured_, level))
     return made
 
 
-def _noisy(errors: Any, outputs: tuple[str, ...], name: str, f: np.ndarray, key: Any) -> np.ndarray:
+def noisy(errors: Any, outputs: tuple[str, ...], name: str, f: np.ndarray, key: Any) -> np.ndarray:
     """What would be measured of one output at predictions `(draws, times)`; errors of one time independent of others'.
     Correlations of residuals are left out: they do not change the bands.
     """

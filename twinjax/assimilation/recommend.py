@@ -19,6 +19,7 @@ from twinjax.assimilation.forecast import altered, trajectories
 from twinjax.assimilation.goals import AbstractQuantity, Goal
 from twinjax.assimilation.history import History
 from twinjax.assimilation.prescription import Constraints, Schedule
+from twinjax.assimilation.states.belief import StateBelief
 from twinjax.assimilation.twin import Twin, random_key
 from twinjax.dosing import Regimen
 from twinjax.models.base import output_names
@@ -116,7 +117,7 @@ def recommend(
     histories = [altered(twin, r, constraints.start) for r in regimens]
     problem, covariates = posed(twin.population, histories, np.broadcast_to(times, (len(regimens), len(times))))
     rows = np.stack([_rows(h, constraints.start, variables, problem.doses.given.shape[1]) for h in histories])
-    eta = twin.belief.draw(random_key(twin.seed, len(twin.trail), "recommend"), draws)[0]
+    eta = _drawn(twin, draws)
     known = constraints.amounts
     begin = float(np.median(known)) if known is not None else _middle(constraints)
     low = max(constraints.lower, 1e-3 * begin)
@@ -164,10 +165,21 @@ def compare_therapies(
     wanted, harms, made = _many(goals), _many(toxicity), []
     for name, given in therapies.items():
         own, regimen = (twin, given) if isinstance(given, Regimen) else given
-        eta = own.belief.draw(random_key(own.seed, len(own.trail), "recommend"), draws)[0]
+        eta = _drawn(own, draws)
         p, harm, both, quantities = _judged(own, [altered(own, regimen, after)], wanted, harms, eta)[0]
         made.append(Candidate(name, regimen, p, harm, both, quantities))
     return _ranked(made, risk, len(made))
+
+
+def _drawn(twin: Twin, draws: int) -> Any:
+    """Random effects that are believed `(draws, etas)`.
+
+    **Raises** `ValueError` for a filter of states, whose belief is not of random effects alone.
+    """
+    if isinstance(twin.belief, StateBelief):
+        raise ValueError(f"{twin.method.name} believes in states too, and doses are weighed from the beginning on; "
+                         "look ahead by what_if, or take a twin of MAP() or ParticleFilter()")  # fmt: skip
+    return twin.belief.draw(random_key(twin.seed, len(twin.trail), "recommend"), draws)[0]
 
 
 # --------------------------------------------------------------------------------------------------------- the search

@@ -17,12 +17,15 @@ from twinjax.assimilation.fingerprint import fingerprint
 from twinjax.assimilation.history import History
 from twinjax.assimilation.methods.base import AbstractAssimilation
 from twinjax.assimilation.methods.mode import MAP
+from twinjax.assimilation.states.belief import StateNormal, StateParticles
 from twinjax.assimilation.twin import Twin, broken
 from twinjax.estimation.result import Fit
 from twinjax.population.population import Population
 from twinjax.solve.problem import AbstractBackend
 
-_BELIEFS: dict[str, type[AbstractBelief]] = {c.__name__: c for c in (NormalBelief, Particles)}
+_BELIEFS: dict[str, type[AbstractBelief]] = {
+    c.__name__: c for c in (NormalBelief, Particles, StateNormal, StateParticles)
+}
 FORMAT = 1
 
 

@@ -10,6 +10,7 @@ import jax
 
 from twinjax.assimilation.bedside import Bedside
 from twinjax.assimilation.belief import AbstractBelief, NormalBelief
+from twinjax.assimilation.innovation import Innovations
 from twinjax.population.population import Population
 
 
@@ -18,13 +19,15 @@ class Learnt(eqx.Module):
 
     **Parameters**: `belief`; `settled` `(patients,)`, whether it can be relied on: a mode was found, enough particles
     are left, a solve did not fail; `effective`, effective sample size `(patients,)`, NaN where there are no particles;
-    `acceptance`, share of moves accepted, NaN where there were none.
+    `acceptance`, share of moves accepted, NaN where there were none; `found`, what the news were against what was
+    foreseen, of a method that judges them itself.
     """
 
     belief: AbstractBelief
     settled: Any
     effective: Any
     acceptance: Any
+    found: Innovations | None = None
 
 
 class AbstractAssimilation(eqx.Module):
@@ -32,6 +35,8 @@ class AbstractAssimilation(eqx.Module):
 
     ordered: ClassVar[bool] = False
     """Whether measurements have to be learnt in the order of their times: a late one means to begin anew."""
+    judges: ClassVar[bool] = False
+    """Whether it says itself what every measurement was against what it foresaw, one after another."""
 
     @property
     def name(self) -> str:

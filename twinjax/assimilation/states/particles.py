@@ -1,0 +1,115 @@
+"""A particle filter of states and random effects, with process noise."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logsumexp
+
+from twinjax.assimilation.bedside import Bedside
+from twinjax.assimilation.belief import Particles, effective, systematic
+from twinjax.assimilation.methods.base import AbstractAssimilation, Learnt
+from twinjax.assimilation.states.belief import StateParticles
+from twinjax.assimilation.states.kalman import begun
+from twinjax.assimilation.states.noise import ProcessNoise
+from twinjax.assimilation.states.stretches import Course, Stretches, check
+from twinjax.assimilation.states.walk import course, innovations_of, read, refused, row_of, stretches, told
+from twinjax.population.population import Population
+from twinjax.solve.compiling import compiled
+
+
+class StateParticleFilter(AbstractAssimilation):
+    """The bootstrap filter: particles go on by the equations and the noise, and are weighted by what is measured.
+
+    Neither linear nor normal. Where too few particles count they are resampled, and their random effects, which no
+    noise renews, drawn from a kernel about each that keeps their mean and covariance.
+
+    **Parameters**: `noise`; `particles`; `enough`, share of them below which the effective sample size leads to
+    resampling; `discount`, how narrow the kernel is, 1 for none.
+    **Reference**: Gordon, Salmond & Smith 1993, IEE Proc F 140:107, doi:10.1049/ip-f-2.1993.0015; the kernel: Liu &
+    West 2001, in Sequential Monte Carlo Methods in Practice, chapter 10, doi:10.1007/978-1-4757-3437-9_10.
+    """
+
+    noise: ProcessNoise
+    particles: int = eqx.field(static=True, default=1000)
+    enough: float = eqx.field(static=True, default=0.5)
+    discount: float = eqx.field(static=True, default=0.98)
+    ordered: ClassVar[bool] = True
+    judges: ClassVar[bool] = True
+
+    def prior(self, population: Population, patients: int, key: Any) -> StateParticles:
+        """Random effects drawn from Omega."""
+        self.noise.variances(population)
+        return StateParticles.of(population, Particles.prior(population, patients, self.particles, key).eta)
+
+    def check(self, bedside: Bedside) -> None:
+        """**Raises** `ValueError` for measurements that depend on others', and for what no filter of states knows."""
+        p = bedside.population
+        refused(p.errors(p.theta), self.name)
+        check(bedside.design.problem, p)
+
+    def learn(self, bedside, belief, key):
+        """The fresh measurements, by time."""
+        assert isinstance(belief, StateParticles)
+        line = stretches(bedside, belief.time, self.noise.step)
+        variance = jnp.asarray(self.noise.variances(bedside.population))
+        c, o = course(bedside), bedside.design.observed
+        new, least, found = _filtered(self, c, o, line, belief, variance, key)
+        settled = (np.asarray(least) >= 10.0) & np.isfinite(np.asarray(new.mean)).all(axis=1)
+        none = jnp.full(settled.shape, jnp.nan)
+        return Learnt(new, jnp.asarray(settled), new.effective, none, innovations_of(bedside, line, found))
+
+
+@compiled
+def _filtered(
+    method: StateParticleFilter, c: Course, o: Any, line: Stretches, belief: StateParticles, variance: Any, key: Any
+) -> Any:
+    states, many = belief.state.shape[2], method.particles
+    own = {n: v[:, 0] for n, v in c.covariates.items()}
+    shrink = (3.0 * method.discount - 1.0) / (2.0 * method.discount)
+
+    def one(z: Any, log_weight: Any, code: Any, o: Any, own: Any, w: Any, key: Any) -> Any:
+        (begin, time, row), (first, second, third) = w, jax.random.split(key, 3)
+        z = z + jnp.sqrt(variance * (time - begin)) * jax.random.normal(first, z.shape)
+        z = z.at[:, :states].max(c.least)
+        at = row_of(o, row)
+        r = jax.vmap(lambda z: read(c, at, own, time, z[:states], z[states:]))(z)
+        objective = jnp.where((code == 0) & jnp.isfinite(r.objective), r.objective, jnp.inf)
+        said = told(log_weight, r.mean, r.variance, r.value[0], objective)
+        new = log_weight - jnp.where(row >= 0, 0.5 * objective, 0.0)
+        new = new - logsumexp(new)
+        count = effective(new)
+        poor = count < method.enough * many
+        z = jnp.where(poor, kernel(third, z[systematic(second, new, many)], new, z), z)
+        return z, jnp.where(poor, -jnp.log(many), new), jnp.where(row >= 0, count, jnp.inf), said
+
+    def kernel(key: Any, chosen: Any, log_weight: Any, z: Any) -> Any:
+        """Random effects drawn anew about those chosen."""
+        if z.shape[1] == states:
+            return chosen
+        weight, eta = jnp.exp(log_weight), z[:, states:]
+        mean = weight @ eta
+        away = eta - mean
+        spread = (away * weight[:, None]).T @ away
+        value, vector = jnp.linalg.eigh(spread)
+        unit = jax.random.normal(key, eta.shape) * jnp.sqrt(jnp.maximum(value, 0.0))
+        moved = shrink * chosen[:, states:] + (1.0 - shrink) * mean + (1.0 - shrink**2) ** 0.5 * unit @ vector.T
+        return chosen.at[:, states:].set(moved)
+
+    def turn(carry: Any, w: Any) -> Any:
+        (z, log_weight, least), (stretch, key) = carry, w
+        state, code = c.onward(stretch, z[..., :states], z[..., states:])
+        z = jnp.concatenate([state, z[..., states:]], axis=2)
+        keys = jax.random.split(key, z.shape[0])
+        at = (stretch.begin, stretch.end, stretch.row)
+        z, log_weight, count, said = jax.vmap(one)(z, log_weight, code, o, own, at, keys)
+        return (z, log_weight, jnp.minimum(least, count)), said
+
+    begin = (begun(c, belief), belief.log_weight, jnp.full(belief.eta.shape[0], jnp.inf))
+    keys = jax.random.split(key, line.row.shape[0])
+    (z, log_weight, least), said = jax.lax.scan(turn, begin, (line, keys))
+    return StateParticles(z[..., :states], z[..., states:], log_weight, line.end[-1]), least, said
