@@ -22,6 +22,7 @@ MAY_KNOW = {
     "solve": SOLVE,
     "genetics": BASE | {"models", "genetics"},
     "physiology": BASE | {"physiology"},
+    "devices": BASE | {"dosing", "models", "devices"},
     "context": set(),
     "bodies": BASE | {"models", "physiology", "drugs", "context", "bodies"},
     "population": NOUNS | {"population"},

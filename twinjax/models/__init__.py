@@ -6,6 +6,7 @@ from twinjax.models.brain.brain import PermeabilityLimitedBrain
 from twinjax.models.chip.gut_liver import GutLiverChip
 from twinjax.models.coupled import Molar, coupled
 from twinjax.models.glucose.minimal import BergmanMinimal
+from twinjax.models.glucose.sensor import GlucoseSensor
 from twinjax.models.glucose.uvapadova import UVAPadova
 from twinjax.models.heart.cipa import CiPACell
 from twinjax.models.heart.herg import HERGClamp
@@ -101,6 +102,7 @@ REGISTRY: tuple[type[AbstractModel], ...] = (
     TwoClones,
     BergmanMinimal,
     UVAPadova,
+    GlucoseSensor,
     PermeabilityLimitedBrain,
     WholeBody,
     AcetaminophenBody,
@@ -151,6 +153,7 @@ __all__ = [
     "FribergMyelosuppression",
     "FullTMDD",
     "GPDIEffect",
+    "GlucoseSensor",
     "GompertzGrowth",
     "GutLiverChip",
     "HERGClamp",
