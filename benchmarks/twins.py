@@ -1,13 +1,12 @@
 """How quickly do twins learn, and how well do they foresee? One JSON line a question, as ``twins.py QUESTION [DATA]``.
 
 ``latency``: one patient's update by each method, measurement by measurement, and thousands of patients at once.
-``neutropenia``: simulated patients under three cycles of paclitaxel; cycles 2 and 3 foreseen from cycle 1, by the mode,
-by its correction and by particles: share of measurements inside 90 % bands, error of the nadir beside the population's.
 ``tumours``: lesions of Laleh et al. 2022 (DATA is the folder of the table) with six scans or more; the last two foreseen
 from the others by a population's twins, the last value, a line, and six classical models fitted to each lesion alone.
 
-**Reference**: Maier et al. 2020, CPT Pharmacometrics Syst Pharmacol 9:153, doi:10.1002/psp4.12490; Laleh et al. 2022,
-PLoS Comput Biol 18:e1009822, doi:10.1371/journal.pcbi.1009822.
+Cycles of chemotherapy are foreseen in ``neutropenia.py``, glucose in ``glucose_forecast.py``.
+
+**Reference**: Laleh et al. 2022, PLoS Comput Biol 18:e1009822, doi:10.1371/journal.pcbi.1009822.
 """
 
 from __future__ import annotations
@@ -29,10 +28,8 @@ import twinjax as tj
 from twinjax.assimilation.bedside import Bedside
 from twinjax.models import (
     ClaretTumour,
-    FribergMyelosuppression,
     OneCompartment,
     OneCompartmentOral,
-    TwoCompartment,
     coupled,
 )
 
@@ -100,60 +97,6 @@ def latency(names: list[str]) -> None:
         said(question="throughput", method="MAP", patients=many, seconds=round(wall, 2), cpu=round(cpu, 2),
              patients_per_second=round(many / wall), patients_per_cpu_second=round(many / cpu),
              learnt_per_second=round(many / own), learnt_per_cpu_second=round(many / own_cpu))  # fmt: skip
-
-
-# --------------------------------------------------------------------------------------------------------- neutropenia
-
-
-def paclitaxel() -> tj.Population:
-    """Leukocytes under paclitaxel (DDMODEL00000186): umol in place of mg throughout."""
-    model = coupled(
-        {"pd.concentration": "pk.plasma"}, pk=TwoCompartment(cl=285.0, v1=290.0, q=204.0, v2=995.0),
-        pd=FribergMyelosuppression(circ0=7.21, mtt=124.0, gamma=0.239, slope=28.9),
-    )  # fmt: skip
-    return tj.Population(
-        model, variability={"circ0": 0.107**0.5, "mtt": 0.0296**0.5, "slope": 0.176**0.5},
-        residual={"pd.neutrophils": tj.Proportional(0.286)},
-    )  # fmt: skip
-
-
-def neutropenia(patients: int) -> None:
-    """Cycles of 21 days, leukocytes every third day; foreseen from the first cycle."""
-    population, cycle = paclitaxel(), 504.0
-    doses = tj.Regimen.repeat(350.0, every=cycle, count=3, into="pk.central", duration=3.0)
-    days = np.arange(0.0, 63.0, 3.0)
-    people = tj.cohort(population, patients, seed=11)
-    fine = np.arange(0.0, 63.0, 0.25)
-    true = np.asarray(tj.simulate(people, doses, fine * 24.0).output.pd.neutrophils)
-    f = true[:, np.searchsorted(fine, days)]
-    y = f * (1.0 + 0.286 * np.random.default_rng(12).standard_normal(f.shape))
-    y = np.maximum(y, 0.05)
-    seen, rest = days < 21, days >= 21
-    later = fine >= 21
-    nadir = true[:, later].min(axis=1)
-    typical = np.asarray(tj.simulate(population.model, doses, fine * 24.0).output.pd.neutrophils)[0, later].min()
-    for name in ("MAP", "LaplaceImportance", "ParticleFilter"):
-        method = tj.ParticleFilter(particles=500, moves=5) if name == "ParticleFilter" else METHODS[name]
-        first = tj.Twin.of(population, doses=doses, method=method)
-        twins = [first.another(str(i), doses=doses) for i in range(patients)]
-        began, cpu = time.perf_counter(), time.process_time()
-        twins = tj.assimilate_each(twins, [tj.Measurements.of(days[seen] * 24, v[seen], "neutrophils") for v in y])
-        wall, cpu = time.perf_counter() - began, time.process_time() - cpu
-        judged = tj.assimilate_each(twins, [tj.Measurements.of(days[rest] * 24, v[rest], "neutrophils") for v in y])
-        q = np.concatenate([t.quantiles[seen.sum() :] for t in judged])
-        guess, inside = [], []
-        for twin, n in zip(twins, nadir, strict=True):
-            ahead = tj.forecast(twin, fine[later] * 24.0, draws=200).predicted["pd.neutrophils"].min(axis=1)
-            guess.append(np.median(ahead))
-            inside.append(np.quantile(ahead, 0.05) <= n <= np.quantile(ahead, 0.95))
-        said(
-            question="neutropenia", method=name, patients=patients, measurements=len(q),
-            inside_90=round(float(np.mean(np.abs(q - 0.5) <= 0.45)), 3), nadirs_inside_90=round(float(np.mean(inside)), 3),
-            nadir_error=round(float(np.mean(np.abs(np.log(np.asarray(guess) / nadir)))), 4),
-            nadir_error_population=round(float(np.mean(np.abs(np.log(typical / nadir)))), 4),
-            settled=round(float(np.mean([t.trail[-1]["settled"] for t in twins])), 3), seconds=round(wall, 1),
-            cpu=round(cpu, 1),
-        )  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------------- tumours
@@ -268,9 +211,8 @@ def tumours(folder: Path, fitted: int, alone: bool) -> None:
 def main() -> None:
     """Ask."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("question", choices=["latency", "neutropenia", "tumours"])
+    parser.add_argument("question", choices=["latency", "tumours"])
     parser.add_argument("data", nargs="?", type=Path)
-    parser.add_argument("--patients", type=int, default=100)
     parser.add_argument("--fitted", type=int, default=150, help="lesions by which the population is fitted")
     parser.add_argument("--twins-only", action="store_true", help="leave the classical models out")
     parser.add_argument(
@@ -279,8 +221,6 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.question == "latency":
         latency(asked.method or list(METHODS))
-    elif asked.question == "neutropenia":
-        neutropenia(asked.patients)
     else:
         tumours(asked.data, asked.fitted, not asked.twins_only)
 
