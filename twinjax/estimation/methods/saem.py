@@ -40,7 +40,7 @@ class SAEM(AbstractAlgorithm):
 
     **Parameters**: `chains` of each subject (None: two, or as many as make 256 in all; 16 where there are fewer than
     1.2 measurements a random effect, as few chains drew a variance of DATASIM's that is nearly none to zero; in trials
-    of our own as sparse, 16 level out in seven tenths of the iterations and end no worse; with 1.5 measurements
+    of our own as sparse, 16 level out in three quarters of the iterations and end no worse; with 1.5 measurements
     there is no difference: `benchmarks/chains.py`); `explore`
     and `average`, the most iterations of each phase; `tolerance`, Monte Carlo error of an unconstrained parameter (a
     relative one for most) at which averaging ends; `decay`; `cooling`, the least ratio of a variance to the one
