@@ -42,7 +42,9 @@ PERPETRATORS = ("Cimetidine", "Clarithromycin", "Efavirenz", "Erythromycin", "Fl
 WHY_NOT = {
     "Verapamil": "the published model of verapamil has two pathways of CYP3A4 for each enantiomer and efflux by P-gp in "
     "the gut, which this body does not have",
-    "Hyperforin": "no public model of hyperforin in St John's wort was found; extracts differ",
+    "Hyperforin": "extracts of St John's wort differ, and hyperforin has no parameters in twinjax.bodies.library",
+    "Fluvoxamine": "the table gives its doses as 50/100 without saying which is when, and it has no parameters in "
+    "twinjax.bodies.library",
 }
 UNSAID = {"829": "its areas begin two hours after midazolam was given, which the columns of the table do not say"}
 ASKED = ("Itraconazole", "Rifampicin")

@@ -2,11 +2,11 @@
 
 twinjax (compiled kernels with Rodas5P, and exact matrix exponentials) beside libRoadRunner (CVODE on SBML of the same equations) in
 the same run. Every tolerance is the loosest of a few at which plasma is within 1e-5 of the exact solution, at 28 times; the best of
-three runs counts, compiling apart. `inside_jit_s` is one person's solve in a jitted function, without posing the problem anew.
+ten runs counts, compiling apart. `inside_jit_s` is one person's solve in a jitted function, without posing the problem anew.
 libRoadRunner's equations are the body's own rates, its patients differ in the liver's clearance, and it takes a sample of them, one
 after another.
 
-Run as ``python benchmarks/organs.py [--people 10000] [--sample 40]``. Prints one JSON line.
+Run as ``python benchmarks/organs.py [--people 10000] [--sample 40] [--one]``. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def timed(f: Callable[[], Any]) -> tuple[Any, float, float]:
     f()
     first = time.perf_counter() - start
     again = []
-    for _ in range(3):
+    for _ in range(10):
         start = time.perf_counter()
         result = f()
         again.append(time.perf_counter() - start)
@@ -128,6 +128,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=10_000)
     parser.add_argument("--sample", type=int, default=40)
+    parser.add_argument("--one", action="store_true", help="one person only")
     asked = parser.parse_args()
     single = body(tj.person(30.0), drug(60.0))
     exact = ours(single, tj.Exact())()
@@ -137,6 +138,11 @@ def main() -> None:
         "exact": dict(zip(("first_s", "run_s"), timed(ours(single, tj.Exact()))[1:], strict=True)),
         "roadrunner": best(lambda r: theirs(single, [60.0], r)[0], exact),
     }
+    out |= {"device": platform.processor() or platform.machine(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
+    out["versions"] = {p: importlib.metadata.version(p) for p in ("jax", "twinjax", "libroadrunner")}
+    if asked.one:
+        print(json.dumps(out))
+        return
     clints = np.random.default_rng(3).lognormal(np.log(60.0), 0.5, asked.people)
     many = jax.tree.map(lambda x: jnp.broadcast_to(x, (asked.people,)), single)
     many = with_clint(many, clints)
@@ -161,8 +167,7 @@ def main() -> None:
     forward = jax.jit(exposure)
     _, _, plain = timed(lambda: np.asarray(forward(60.0)))
     out["gradient_over_solve"], out["one"]["inside_jit_s"] = cost / plain, plain
-    out |= {"device": platform.processor() or platform.machine(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
-    out["versions"] = {p: importlib.metadata.version(p) for p in ("jax", "twinjax", "libroadrunner")}
+    out["load"] = os.getloadavg()[0]
     print(json.dumps(out))
 
 
