@@ -249,7 +249,7 @@ def test_an_edit_compiles_nothing(page):
     jax.monitoring.register_event_duration_secs_listener(lambda name, *_, **__: seen.append(name))
     try:
         asked(page, "/api/what-if", {"doses": [{"amount": 77, "time": 31.5, "every": 6, "count": 3}]})
-        found = asked(page, "/api/recommend", {**TARGET, "start": 31.0, "until": 61.0, "lower": 4.2, "peak": 13.0})[2]
+        found = asked(page, "/api/recommend", {**TARGET, "start": 32.0, "until": 61.0, "lower": 4.2, "peak": 13.0})[2]
     finally:
         jax.monitoring.clear_event_listeners()
     assert found["lower"] == 4.2

@@ -28,9 +28,7 @@ class AbstractQuantity:
 
     @property
     def from_zero(self) -> AbstractQuantity:
-        """The same with times from zero on, where `of` does not depend on when they are: one program then serves every
-        time.
-        """
+        """The same with times from zero on, as far as `of` does not depend on them: one program serves them all."""
         return self
 
 
@@ -75,8 +73,8 @@ class AbstractWindow(AbstractQuantity):
 
     @property
     def from_zero(self):
-        """A window of the same length."""
-        return dataclasses.replace(self, start=0.0, stop=self.stop - self.start)
+        """A window of so many points, however long."""
+        return dataclasses.replace(self, start=0.0, stop=1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +93,11 @@ class Exposure(AbstractWindow):
     def of(self, values):
         """The mean times the length."""
         return _trapezoids(values) * (self.stop - self.start)
+
+    @property
+    def from_zero(self):
+        """A window of the same length."""
+        return dataclasses.replace(self, start=0.0, stop=self.stop - self.start)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -189,16 +189,16 @@ class _Aims(eqx.Module):
     """Goals and harms as programs need them: numbers that may change from one question to the next without a program
     being compiled again, and what their form depends on.
 
-    **Parameters**: `aim`, `lower`, `upper`, one of each goal and then harm; `quantities`, whose times count from zero;
-    `rows`, which samples each reads; `outputs`; `signs`, whether aim, lower and upper are above zero, and `ends`,
-    whether the latter two are finite; `goals`, how many are no harms.
+    **Parameters**: `aim`, `lower`, `upper`, one of each goal and then harm; `rows`, which samples each reads;
+    `quantities`, whose times count from zero; `outputs`; `signs`, whether aim, lower and upper are above zero, and
+    `ends`, whether the latter two are finite; `goals`, how many are no harms.
     """
 
     aim: Any
     lower: Any
     upper: Any
+    rows: tuple[Any, ...]
     quantities: tuple[AbstractQuantity, ...] = eqx.field(static=True)
-    rows: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     outputs: tuple[str, ...] = eqx.field(static=True)
     signs: tuple[tuple[bool, bool, bool], ...] = eqx.field(static=True)
     ends: tuple[tuple[bool, bool], ...] = eqx.field(static=True)
@@ -214,7 +214,7 @@ class _Aims(eqx.Module):
         return _Aims(
             columns[0], columns[1], columns[2],
             quantities=tuple(g.quantity.from_zero for g in every),
-            rows=tuple(tuple(np.searchsorted(times, g.quantity.times).tolist()) for g in every),
+            rows=tuple(jnp.asarray(1 + np.searchsorted(times, g.quantity.times)) for g in every),
             outputs=tuple(resolve(g.quantity.output, known, "output") for g in every),
             signs=tuple((v > 0, low > 0, high > 0) for v, low, high in numbers),
             ends=tuple((math.isfinite(low), math.isfinite(high)) for _, low, high in numbers), goals=len(goals),
@@ -223,7 +223,7 @@ class _Aims(eqx.Module):
     def values(self, outputs: Mapping[str, Any]) -> list[Any]:
         """The quantities, of outputs `(..., samples)`, the first of which is where the history begins."""
         parts = zip(self.quantities, self.rows, self.outputs, strict=True)
-        return [q.of(outputs[name][..., 1 + np.asarray(rows)]) for q, rows, name in parts]
+        return [q.of(outputs[name][..., rows]) for q, rows, name in parts]
 
     def residuals(self, outputs: Mapping[str, Any]) -> Any:
         """Distances from aims and beyond limits `(..., goals and harms)`."""
