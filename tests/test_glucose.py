@@ -190,7 +190,7 @@ def test_a_signal_is_straight_between_its_values():
 def test_a_twin_foresees_a_meal_better_than_the_last_reading():
     """Half an hour ahead, every 15 min of the five hours after two meals, of a person whose absorption, sensitivity and
     production are not those the twin begins with: nearer to glucose than the last reading and a line, 90 % bands of
-    readings hold 80 % at least (of 20, two thirds of a chance in a hundred to hold fewer).
+    readings hold 80 % at least: of 19, as few as 16.
     """
     person = UVAPadova.typical()
     person = eqx.tree_at(
