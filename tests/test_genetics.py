@@ -52,6 +52,10 @@ def test_tacrolimus_figures(shared_data):
     assert float(tacrolimus("*1/*3").cl / model.cl) == pytest.approx(float(table["CYP3A5_expresser_factor"]))
     assert float(tacrolimus(cyp3a4="*22/*1").cl / model.cl) == pytest.approx(float(table["CYP3A4*22_factor"]))
     assert tacrolimus_starting_dose() == pytest.approx(4.995)
+    # Andrews et al. 2019, equation 3: factors of the genotypes, age and body surface
+    assert tacrolimus_starting_dose(10.0, "*1/*3", "*1/*22", age=112.0, bsa=2 * 1.93) == pytest.approx(
+        4.995 * 1.62 * 0.814 * 2**-0.50 * 2**0.72
+    )
     older = tacrolimus(age=2 * 55.72, haematocrit=0.17)
     assert float(older.cl / model.cl) == pytest.approx(2**-0.43 * 0.5**-0.76)
 

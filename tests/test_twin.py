@@ -4,6 +4,7 @@ import datetime
 import json
 from typing import Annotated
 
+import blackjax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -200,27 +201,61 @@ def test_a_drift_equals_kalman_with_process_noise():
         tj.drifting(base, {"level": 0.1}, [2.0, 1.0])
 
 
-def test_particles_converge_to_the_posterior():
-    """Nonlinear, with a value below the limit: mean and covariance within 4 standard errors of 2,000 particles."""
-    measured = tj.Measurements(
-        np.append(SAMPLES, 94.0), np.append(SEEN, 2.0), (1,) * 5, np.append(np.zeros(4), 1), None, None
-    )
-    eta, weight, total = quadrature(SAMPLES, SEEN, below=(94.0, 2.0))
-    mean, cov = moments(eta, weight)
+BELOW = (94.0, 2.0)  # a value below the limit
+
+
+@pytest.fixture(scope="module")
+def filtered():
+    """By 2,000 particles, in two updates."""
     twin = tj.Twin.of(DRUG, doses=DOSES, method=tj.ParticleFilter(particles=2000))
     twin = tj.assimilate(twin, tj.Measurements.of(SAMPLES[:2], SEEN[:2]))
-    log = twin.trail[-1]["log_density"]
-    twin = tj.assimilate(twin, tj.Measurements(measured.time[2:], measured.value[2:], (1,) * 3, measured.censored[2:]))
-    log += twin.trail[-1]["log_density"]
-    enough = twin.trail[-1]["effective"]
-    assert enough >= 0.5 * 2000
-    assert 0.1 < twin.trail[-1]["acceptance"] < 0.7
+    times, values = np.append(SAMPLES[2:], BELOW[0]), np.append(SEEN[2:], BELOW[1])
+    return tj.assimilate(twin, tj.Measurements(times, values, (1,) * 3, [0, 0, 1]))
+
+
+def test_particles_converge_to_the_posterior(filtered):
+    """Nonlinear, with a value below the limit: mean and covariance within 4 standard errors of 2,000 particles."""
+    eta, weight, total = quadrature(SAMPLES, SEEN, below=BELOW)
+    mean, cov = moments(eta, weight)
+    log = sum(e["log_density"] for e in filtered.trail[1:])
+    assert filtered.trail[-1]["effective"] >= 0.5 * 2000
+    assert 0.1 < filtered.trail[-1]["acceptance"] < 0.7
     sd = np.sqrt(np.diag(cov))
     error = 4.0 * sd / np.sqrt(2000 / 4)  # moved particles are correlated: a quarter of them count
-    assert np.all(np.abs(twin.belief.mean[0] - mean) < error)
-    np.testing.assert_allclose(twin.belief.covariance[0], cov, atol=4 * np.sqrt(2.0 / 500) * np.max(np.diag(cov)))
+    assert np.all(np.abs(filtered.belief.mean[0] - mean) < error)
+    np.testing.assert_allclose(filtered.belief.covariance[0], cov, atol=4 * np.sqrt(2.0 / 500) * np.max(np.diag(cov)))
     # log evidence: by 2,000 particles within 0.15; the constant of the quantified measurements is left out
     assert log - 0.5 * 4 * np.log(2 * np.pi) == pytest.approx(total, abs=0.15)
+
+
+def test_particles_and_nuts_have_the_same_posterior(filtered):
+    """Means and standard deviations within 4 Monte Carlo errors of both, NUTS of the density written out here."""
+
+    def log_density(eta):
+        cl, v = 3.0 * jnp.exp(eta[0]), 40.0 * jnp.exp(eta[1])
+        times = jnp.asarray([*SAMPLES, BELOW[0]])
+        since = times[:, None] - jnp.arange(8) * 12.0
+        f = jnp.sum(jnp.where(since >= 0, 200.0 / v * jnp.exp(-cl / v * jnp.maximum(since, 0.0)), 0.0), axis=1)
+        sd = jnp.sqrt(0.05**2 + (0.15 * f) ** 2)
+        data = jax.scipy.stats.norm.logpdf(SEEN, f[:-1], sd[:-1]).sum()
+        data += jax.scipy.stats.norm.logcdf(BELOW[1], f[-1], sd[-1])
+        return data + jax.scipy.stats.norm.logpdf(eta, 0.0, jnp.asarray([0.4, 0.25])).sum()
+
+    first, second = jax.random.split(jax.random.key(1))
+    warm = blackjax.window_adaptation(blackjax.nuts, log_density)
+    (state, parameters), _ = warm.run(first, jnp.zeros(2), num_steps=300)
+    step = blackjax.nuts(log_density, **parameters).step
+    _, drawn = jax.lax.scan(
+        lambda s, k: (lambda n: (n[0], n[0].position))(step(k, s)), state, jax.random.split(second, 3000)
+    )
+    drawn = np.asarray(drawn)
+    independent = np.asarray(blackjax.ess(drawn[None]))
+    assert np.all(independent > 500)
+    mean, sd = drawn.mean(axis=0), drawn.std(axis=0)
+    share = 1.0 / independent + 1.0 / (2000 / 4)  # moved particles are correlated: a quarter of them count
+    assert np.all(np.abs(filtered.belief.mean[0] - mean) < 4.0 * sd * np.sqrt(share))
+    found = np.sqrt(np.diag(filtered.belief.covariance[0]))
+    assert np.all(np.abs(np.log(found / sd)) < 4.0 * np.sqrt(0.5 * share))
 
 
 @pytest.fixture(scope="module")

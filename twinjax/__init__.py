@@ -29,8 +29,9 @@ else:
 _HOMES = {
     "twinjax.dosing": ("Regimen",),
     "twinjax.observation": (
-        "M3", "M4", "Additive", "Binary", "Combined", "CombinedLinear", "LogNormalError", "Logistic", "Measurements",
-        "NegativeBinomial", "Ordered", "Poisson", "PowerError", "Proportional", "TimeToEvent",
+        "M3", "M4", "Additive", "Binary", "Combined", "CombinedLinear", "ContaminatedNormal", "LogNormalError",
+        "Logistic", "Measurements", "NegativeBinomial", "Ordered", "Poisson", "PowerError", "Proportional", "StudentT",
+        "TimeToEvent",
     ),
     "twinjax.population.subject": ("Subject", "TrialData"),
     "twinjax.population.population": ("Population",),
@@ -203,6 +204,7 @@ if TYPE_CHECKING:
         Binary,
         Combined,
         CombinedLinear,
+        ContaminatedNormal,
         Logistic,
         LogNormalError,
         Measurements,
@@ -211,6 +213,7 @@ if TYPE_CHECKING:
         Poisson,
         PowerError,
         Proportional,
+        StudentT,
         TimeToEvent,
     )
     from twinjax.physiology import anatomy, people, person

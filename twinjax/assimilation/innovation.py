@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import scipy.stats
-from jax.scipy.special import logsumexp, ndtr
+from jax.scipy.special import logsumexp
 
 from twinjax.assimilation.bedside import Bedside
+from twinjax.estimation.contributions import cumulative, spread
 from twinjax.estimation.likelihood import terms
 from twinjax.estimation.moments import moments, transformed
 from twinjax.models.base import output_names
@@ -59,7 +60,8 @@ def innovations(bedside: Bedside, eta: Any, log_weight: Any) -> Innovations:
         else:
             new = jnp.sum(jnp.where(fresh, each, 0.0))
         fine = (code == 0) & jnp.isfinite(new)
-        return m.mean, m.variance, ndtr((y - m.mean) / sd), jnp.where(fine, -0.5 * new, -jnp.inf), fine, y
+        wide, below = m.variance * spread(errors, outputs, o), cumulative(errors, outputs, o, (y - m.mean) / sd)
+        return m.mean, wide, below, jnp.where(fine, -0.5 * new, -jnp.inf), fine, y
 
     mean, variance, below, new, fine, y = jax.vmap(one)(f, code, all_, old, people.fresh)
     mean, variance, below, y = (a.reshape(patients, many, -1) for a in (mean, variance, below, y))

@@ -1,9 +1,12 @@
 """What measurements contribute to a likelihood that are not simply normal: censored ones, those known to be positive,
-those with correlated residuals, and those with a likelihood of their own.
+those with heavy tails, those with correlated residuals, and those with a likelihood of their own.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,7 +15,7 @@ from jax.scipy.special import log_ndtr
 
 from twinjax.estimation.moments import Moments, transformed
 from twinjax.estimation.observed import Observations
-from twinjax.observation import ABOVE, BELOW, Errors
+from twinjax.observation import ABOVE, BELOW, AbstractTailed, Errors
 
 
 def beyond(errors: Errors, outputs: tuple[str, ...], o: Observations, m: Moments) -> tuple[Any, Any]:
@@ -26,15 +29,19 @@ def beyond(errors: Errors, outputs: tuple[str, ...], o: Observations, m: Moments
     z = sign * (bound - m.mean) / sd
     bounded = (o.censored == BELOW) & jnp.isfinite(other)
     low = jnp.where(bounded, (jnp.where(bounded, other, 0.0) - m.mean) / sd, z - 1.0)
-    between = _log_difference(z, low)
-    log_p = jnp.where(bounded, between, log_ndtr(z))
+    law = _Standard(errors, outputs, o)
+    between = _log_difference(law, z, low)
+    below = law.log_cumulative(z)
+    log_p = jnp.where(bounded, between, below)
     z_slope = -sign * m.slope / sd - 0.5 * z * m.variance_slope / m.variance
     low_slope = -m.slope / sd - 0.5 * low * m.variance_slope / m.variance
-    hazard = jnp.exp(_log_normal(z) - log_ndtr(z))
-    one_sided = jnp.square(z_slope) * hazard * (hazard + z)
-    upper, lower = (jnp.exp(_log_normal(x) - jnp.where(bounded, between, 0.0)) for x in (z, low))
+    hazard = jnp.exp(law.log_density(z) - below)
+    one_sided = jnp.square(z_slope) * hazard * (hazard + law.score(z))
+    upper, lower = (jnp.exp(law.log_density(x) - jnp.where(bounded, between, 0.0)) for x in (z, low))
     slope = upper * z_slope - lower * low_slope
-    two_sided = jnp.square(slope) + z * upper * jnp.square(z_slope) - low * lower * jnp.square(low_slope)
+    two_sided = (
+        jnp.square(slope) + law.score(z) * upper * jnp.square(z_slope) - law.score(low) * lower * jnp.square(low_slope)
+    )
     return log_p, jnp.maximum(jnp.where(bounded, two_sided, one_sided), 0.0)
 
 
@@ -132,13 +139,66 @@ def _in(names: frozenset[str], outputs: tuple[str, ...], o: Observations) -> Any
     return jnp.isin(o.output, jnp.asarray([outputs.index(n) for n in sorted(names)], int))
 
 
+def with_tails(
+    errors: Errors, outputs: tuple[str, ...], o: Observations, value: Any, m: Moments, objective: Any, information: Any
+) -> tuple[Any, Any]:
+    """`objective` and `information` `(rows,)` with those of the outputs whose residuals are not normal."""
+    z = (value - m.mean) / jnp.sqrt(m.variance)
+    for name, error in errors.tailed.items():
+        mine = o.output == outputs.index(name)
+        place, scale = error.information
+        own = -2.0 * error.log_density(z) - _LOG_2PI + jnp.log(m.variance)
+        known = place * jnp.square(m.slope) / m.variance + scale * jnp.square(m.variance_slope / m.variance)
+        objective, information = jnp.where(mine, own, objective), jnp.where(mine, known, information)
+    return objective, information
+
+
+_LOG_2PI = math.log(2.0 * math.pi)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Standard:
+    """The law of every row's standardised residual: normal, or that of its output's error."""
+
+    errors: Errors
+    outputs: tuple[str, ...]
+    o: Observations
+
+    def _chosen(self, normal: Any, of: Callable[[AbstractTailed], Any]) -> Any:
+        for name, error in self.errors.tailed.items():
+            normal = jnp.where(self.o.output == self.outputs.index(name), of(error), normal)
+        return normal
+
+    def log_density(self, z: Any) -> Any:
+        return self._chosen(-0.5 * z * z - 0.5 * _LOG_2PI, lambda e: e.log_density(z))
+
+    def log_cumulative(self, z: Any) -> Any:
+        return self._chosen(log_ndtr(z), lambda e: e.log_cumulative(z))
+
+    def score(self, z: Any) -> Any:
+        return self._chosen(z, lambda e: e.score(z))
+
+
+def cumulative(errors: Errors, outputs: tuple[str, ...], o: Observations, z: Any) -> Any:
+    """The probability of a smaller standardised residual, `(rows,)`."""
+    return jnp.exp(_Standard(errors, outputs, o).log_cumulative(z))
+
+
+def spread(errors: Errors, outputs: tuple[str, ...], o: Observations) -> Any:
+    """The variance of standardised residuals, `(rows,)`: one where they are normal."""
+    found = jnp.ones(o.output.shape)
+    for name, error in errors.tailed.items():
+        found = jnp.where(o.output == outputs.index(name), error.spread, found)
+    return found
+
+
 def _log_normal(z: Any) -> Any:
-    return -0.5 * z * z - 0.5 * jnp.log(2 * jnp.pi)
+    return -0.5 * z * z - 0.5 * _LOG_2PI
 
 
-def _log_difference(upper: Any, lower: Any) -> Any:
-    """log(Phi(upper) - Phi(lower)) for lower < upper, without cancellation."""
+def _log_difference(law: _Standard, upper: Any, lower: Any) -> Any:
+    """log(F(upper) - F(lower)) for lower < upper of a symmetric law, without cancellation."""
     flip = lower > 0  # in the upper tail, by symmetry
     a, b = jnp.where(flip, -lower, upper), jnp.where(flip, -upper, lower)
-    log_a, log_b = log_ndtr(a), log_ndtr(b)
+    log_a, log_b = law.log_cumulative(a), law.log_cumulative(b)
     return log_a + jnp.log1p(-jnp.exp(jnp.minimum(log_b - log_a, -1e-12)))

@@ -10,7 +10,7 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 
-from twinjax.estimation.contributions import above_zero, beyond, jointly, of_likelihoods
+from twinjax.estimation.contributions import above_zero, beyond, jointly, of_likelihoods, with_tails
 from twinjax.estimation.moments import Moments, moments, transformed
 from twinjax.estimation.observed import Observations, observations, select
 from twinjax.estimation.small import inverse, log_determinant
@@ -66,6 +66,8 @@ def terms(
     value = transformed(errors, outputs, o, jnp.where(o.there & (o.censored == QUANTIFIED), o.value, 1.0))
     objective = jnp.square(value - mean) / variance + jnp.log(variance)
     information = jnp.square(slope) / variance + 0.5 * jnp.square(variance_slope / variance)
+    if errors.tailed:
+        objective, information = with_tails(errors, outputs, o, value, m, objective, information)
 
     if o.censoring:
         log_p, curvature = beyond(errors, outputs, o, m)

@@ -25,6 +25,7 @@ from twinjax.models.pd.indirect_response import (
 )
 from twinjax.models.pd.myelosuppression import FribergMyelosuppression
 from twinjax.models.pd.precursor import PrecursorInhibition, PrecursorStimulation
+from twinjax.models.pd.propofol import PropofolBIS
 from twinjax.models.pd.warfarin import WarfarinINR
 from twinjax.models.pk.absorption import OneCompartmentParallel, OneCompartmentSequential, OneCompartmentZeroOrder
 from twinjax.models.pk.michaelis_menten import (
@@ -109,6 +110,7 @@ REGISTRY: tuple[type[AbstractModel], ...] = (
     AcetaminophenToxicity,
     GutLiverChip,
     WarfarinINR,
+    PropofolBIS,
     HERGClamp,
     ExponentialGrowth,
     LinearGrowth,
@@ -183,6 +185,7 @@ __all__ = [
     "PermeabilityLimitedBrain",
     "PrecursorInhibition",
     "PrecursorStimulation",
+    "PropofolBIS",
     "QuasiEquilibriumTMDD",
     "QuasiSteadyStateTMDD",
     "RibbaGlioma",

@@ -22,9 +22,11 @@ from twinjax.observation.residual import (
     PowerError,
     Proportional,
 )
+from twinjax.observation.tails import AbstractTailed, ContaminatedNormal, StudentT
 
 __all__ = [
     "ABOVE", "BELOW", "M3", "M4", "QUANTIFIED", "AbstractLikelihood", "AbstractQuantification", "AbstractResidual",
-    "Additive", "Binary", "Combined", "CombinedLinear", "Errors", "LogNormalError", "Logistic", "Measurements",
-    "NegativeBinomial", "Ordered", "Poisson", "PowerError", "Proportional", "Read", "TimeToEvent",
+    "AbstractTailed", "Additive", "Binary", "Combined", "CombinedLinear", "ContaminatedNormal", "Errors",
+    "LogNormalError", "Logistic", "Measurements", "NegativeBinomial", "Ordered", "Poisson", "PowerError",
+    "Proportional", "Read", "StudentT", "TimeToEvent",
 ]  # fmt: skip

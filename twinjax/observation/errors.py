@@ -10,6 +10,7 @@ import equinox as eqx
 from twinjax.observation.likelihoods import AbstractLikelihood
 from twinjax.observation.quantification import AbstractQuantification
 from twinjax.observation.residual import AbstractResidual
+from twinjax.observation.tails import AbstractTailed
 
 
 class Errors(eqx.Module):
@@ -51,6 +52,11 @@ class Errors(eqx.Module):
     def likelihoods(self) -> dict[str, AbstractLikelihood]:
         """Those that are likelihoods."""
         return {n: e for n, e in self.of.items() if isinstance(e, AbstractLikelihood)}
+
+    @property
+    def tailed(self) -> dict[str, AbstractTailed]:
+        """Residual errors that are not normal."""
+        return {n: e for n, e in self.of.items() if isinstance(e, AbstractTailed)}
 
     @property
     def correlated(self) -> frozenset[str]:

@@ -14,7 +14,7 @@ from jax.core import Tracer
 
 from twinjax.models.base import AbstractModel, output_names
 from twinjax.naming import bind, leaves, names, resolve
-from twinjax.observation import AbstractLikelihood, AbstractQuantification, AbstractResidual, Errors
+from twinjax.observation import AbstractLikelihood, AbstractQuantification, AbstractResidual, AbstractTailed, Errors
 from twinjax.population.across import across_measurements, quantified
 from twinjax.population.covariance import correlated, covariance, linked
 from twinjax.population.effects import AbstractEffect
@@ -156,7 +156,13 @@ class Population(eqx.Module):
             limits |= {f"{output}.{n}": b for n, (_, b) in declared(error).items()}
         normal = [n for n, e in self.residuals.items() if isinstance(e, AbstractResidual)]
         self.quantification = quantified(quantification, normal)
+        tailed = [n for n, e in self.residuals.items() if isinstance(e, AbstractTailed)]
         across = across_measurements(residual_correlations or {}, autocorrelation or {}, normal)
+        joined = {n for pair in across.crosswise for n in pair} | set(across.in_time)
+        joined |= {n for n, q in self.quantification.items() if q.above_zero}
+        for name in joined.intersection(tailed):
+            raise ValueError(f"the residual error of {name} has heavy tails; correlations of residuals and method M4 "
+                             "are those of normal ones: leave one of them out")  # fmt: skip
         self.crosswise, self.in_time = across.crosswise, across.in_time
         theta |= {n: jnp.asarray(v, float) for n, (v, _) in across.values.items()}
         limits |= {n: b for n, (_, b) in across.values.items()}
@@ -250,8 +256,14 @@ class Population(eqx.Module):
                     theta[own], bounds[own] = jnp.asarray(value, float), _REAL
                     held |= {own} if effect.fixed else set()
                 effects[full] = (*effects.get(full, ()), effect)
+        return self._changed(effects=effects, theta=theta, bounds=tuple(bounds.items()), fixed=frozenset(held))
+
+    def known(self) -> Population:
+        """The same population with nothing left to estimate: what varies from person to person is all that is asked."""
+        return self._changed(fixed=frozenset(self.theta))
+
+    def _changed(self, **changed: Any) -> Population:
         new = object.__new__(Population)
-        changed = {"effects": effects, "theta": theta, "bounds": tuple(bounds.items()), "fixed": frozenset(held)}
         for f in dataclasses.fields(self):
             object.__setattr__(new, f.name, changed.get(f.name, getattr(self, f.name)))
         return new

@@ -28,6 +28,8 @@ def measured(errors: Errors, outputs: tuple[str, ...], o: Observations, f: Any, 
             mean, sd, own = e.transform(f), jnp.sqrt(e.variance(f)), error
             if name in errors.above_zero:  # the same quantile of the normal above zero, from its upper end
                 own = -ndtri(ndtr((mean - e.transform(jnp.zeros(()))) / sd) * ndtr(-error))
+            if name in errors.tailed:
+                own = errors.tailed[name].deviate(jax.random.fold_in(key, f.shape[0] + i), own)
             y = jnp.where(o.output == i, e.inverse(mean + sd * own), y)
         elif name in errors.likelihoods:
             likelihood = errors.likelihoods[name]

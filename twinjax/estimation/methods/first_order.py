@@ -26,6 +26,9 @@ class FO(AbstractObjective):
         if errors.likelihoods:
             raise ValueError(f"FO has no likelihood for {', '.join(errors.likelihoods)}, which is no prediction plus a "
                              "residual error; use Laplace")  # fmt: skip
+        if errors.tailed:
+            raise ValueError(f"FO takes measurements for normal, and those of {', '.join(errors.tailed)} have heavy "
+                             "tails; use FOCEI or Laplace")  # fmt: skip
         if errors.above_zero:
             raise ValueError("FO has no likelihood given that a value is above zero (M4); use FOCEI")
         if observed.censoring:

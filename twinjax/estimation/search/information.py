@@ -272,6 +272,7 @@ def _normal(population: Population) -> None:
     errors = population.errors(population.theta)
     what = {
         f"the likelihood of {', '.join(errors.likelihoods)}": errors.likelihoods,
+        f"the heavy tails of {', '.join(errors.tailed)}": errors.tailed,
         "method M4": errors.above_zero,
         "correlated residuals": errors.correlated,
         "a mixture of subpopulations": population.mixture,
