@@ -426,6 +426,17 @@ def test_toxicity_ranks_and_limits(patient):
     assert found.candidates[0].both <= found.candidates[0].probability
 
 
+def test_limits_of_amount_and_of_harm(patient):
+    """Any amount, of a daily limit that the aim would exceed; and a harm that the aim would do too often."""
+    limited = tj.Constraints(start=96.0, until=166.0, every=(12.0,), daily=300.0)
+    assert tj.recommend(patient, EXPOSURE, limited).best.amounts == pytest.approx((100.0,))  # 200 were given at 84 h
+    free = tj.Constraints(start=96.0, until=166.0, every=(12.0,))
+    harm = tj.Goal(tj.Exposure("plasma", 144.0, 168.0, points=97), upper=80.0)
+    found = tj.recommend(patient, EXPOSURE, free, toxicity=harm, risk=0.05)
+    assert found.acceptable
+    assert found.best.toxicity <= 0.05 < found.candidates[-1].toxicity
+
+
 def test_prescriptions():
     c = tj.Constraints(
         start=100.0, until=200.0, every=(8.0, 24.0), tablets=(1.0, 2.5), most=2, hours=(8, 18), daily=4.0
@@ -437,6 +448,13 @@ def test_prescriptions():
     assert c.tablets_of(3.5) == {2.5: 1, 1.0: 1}
     assert c.allowed(c.schedules[0], (3.5,))
     assert not c.allowed(c.schedules[0], (5.0,))
+    # what was given earlier in the day counts, and what it leaves is divided
+    assert not c.allowed(c.schedules[0], (3.5,), [(90.0, 1.0)])
+    assert c.allowed(c.schedules[0], (3.5,), [(79.0, 1.0)])
+    often = tj.Constraints(start=0.0, until=47.0, every=(8.0,), daily=6.0)
+    assert often.most_of(often.schedules[0]) == pytest.approx(2.0)
+    assert often.most_of(often.schedules[0], [(-1.0, 1.5)]) == pytest.approx(1.5)  # three within a day
+    np.testing.assert_allclose(c.below(3.0), [2.5, 2.0, 1.0])
     with pytest.raises(ValueError, match="no interval"):
         _ = tj.Constraints(start=0.0, until=50.0, every=(6.0,), hours=(8, 18)).schedules
     with pytest.raises(ValueError, match="not both"):

@@ -49,7 +49,6 @@ class Bedside(eqx.Module):
         **Raises** `ValueError` for a measurement that the population has no residual error or likelihood for, or that
         these cannot have; a covariate that is missing.
         """
-        population = population.known()  # no derivatives in what a twin takes as given
         rows = bucket(1 + max(len(h.measurements) for h in histories))
         transform = Transform.of(population)
         doses = bucket(max(len(h.doses) for h in histories))

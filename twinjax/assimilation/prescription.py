@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from twinjax.dosing import Regimen
+
+Given = Sequence[tuple[float, float]]
+"""Doses: time and amount of each."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,9 +143,28 @@ class Constraints:
         at = int(np.searchsorted(known, amount))
         return tuple(float(known[i]) for i in sorted({max(at - 1, 0), min(at, len(known) - 1)}))
 
-    def allowed(self, schedule: Schedule, amounts: tuple[float, ...]) -> bool:
-        """Whether no 24 time units have more than the daily amount."""
+    def allowed(self, schedule: Schedule, amounts: tuple[float, ...], before: Given = ()) -> bool:
+        """Whether no 24 time units have more than the daily amount; doses given `before` count too."""
         given = np.asarray([*amounts[:-1][: schedule.count]])
-        each = np.concatenate([given, np.full(schedule.count - len(given), amounts[-1])])
-        times = schedule.times
-        return all(each[(times >= t) & (times < t + 24.0 - 1e-9)].sum() <= self.daily * (1 + 1e-9) for t in times)
+        each = np.concatenate([given, np.full(schedule.count - len(given), amounts[-1]), [a for _, a in before]])
+        times = np.concatenate([schedule.times, [t for t, _ in before]])
+        return all(each[(times <= t) & (times > t - 24.0 + 1e-9)].sum() <= self.daily * (1 + 1e-9)
+                   for t in schedule.times)  # fmt: skip
+
+    def most_of(self, schedule: Schedule, before: Given = ()) -> float:
+        """The largest amount that the daily one lets every dose have; zero where what was given before leaves none."""
+        times, old = schedule.times, np.asarray([t for t, _ in before])
+        each = [self.upper]
+        for t in times:
+            left = self.daily - sum(a for (_, a), then in zip(before, old, strict=True) if t - 24.0 + 1e-9 < then <= t)
+            each.append(left / np.sum((times <= t) & (times > t - 24.0 + 1e-9)))
+        return max(float(min(each)), 0.0)
+
+    def below(self, amount: float, count: int = 5) -> tuple[float, ...]:
+        """Smaller amounts that can be given, some of them, the largest first."""
+        known = self.amounts
+        if known is None:
+            return tuple(x for k in range(1, count + 1) if (x := amount * 0.75**k) >= self.lower)
+        smaller = known[known < amount * (1 - 1e-9)][::-1]
+        at = np.unique(np.linspace(0, len(smaller) - 1, min(count, len(smaller))).round().astype(int))
+        return tuple(float(x) for x in smaller[at])

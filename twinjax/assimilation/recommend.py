@@ -22,7 +22,7 @@ from twinjax.assimilation.prescription import Constraints, Schedule
 from twinjax.assimilation.states.belief import StateBelief
 from twinjax.assimilation.twin import Twin, random_key
 from twinjax.dosing import Regimen
-from twinjax.models.base import output_names
+from twinjax.models.base import output_names, state_names
 from twinjax.naming import resolve
 from twinjax.population.population import Population
 from twinjax.solve.compiling import compiled
@@ -100,7 +100,7 @@ def recommend(
     For every schedule the amounts are found by Gauss-Newton steps on exact derivatives of the solution in the doses:
     they minimise the expected squared distance of the goals' quantities from their aims (in logarithms where these are
     positive) and of harms beyond their limits, over draws of what is believed. The amounts that can be given next to
-    the optimum are then tried one by one.
+    the optimum are then tried one by one; where each does more harm than is accepted, smaller ones too.
 
     **Parameters**: `goals`, what is to be reached; `toxicity`, what is to stay within its range, harm being beyond it;
     `constraints`; `risk`, the probability of harm that is accepted; `draws`; `keep`, how many candidates to return.
@@ -118,6 +118,7 @@ def recommend(
     problem, covariates = posed(twin.population, histories, np.broadcast_to(times, (len(regimens), len(times))))
     rows = np.stack([_rows(h, constraints.start, variables, problem.doses.given.shape[1]) for h in histories])
     eta = _drawn(twin, draws)
+    before = _before(twin, constraints)
     known = constraints.amounts
     begin = float(np.median(known)) if known is not None else _middle(constraints)
     low = max(constraints.lower, 1e-3 * begin)
@@ -129,18 +130,27 @@ def recommend(
     tried: list[tuple[Schedule, tuple[float, ...]]] = []
     for s, best in zip(schedules, np.exp(np.asarray(found)), strict=True):
         choices = [constraints.near(float(max(x, best[-1]))) for x in best]  # a first dose may be larger, not smaller
-        tried += [(s, c) for c in itertools.product(*choices) if constraints.allowed(s, c)]
-        if not any(t is s for t, _ in tried) and known is not None:  # the daily amount is less than the optimum
-            fine = [a for a in known if constraints.allowed(s, (float(a),) * variables)]
-            tried += [(s, (float(fine[-1]),) * variables)] if fine else []
+        tried += [(s, c) for c in itertools.product(*choices) if constraints.allowed(s, c, before)]
+        if not any(t is s for t, _ in tried):  # the daily amount is less than the optimum
+            most = constraints.most_of(s, before)
+            fine = [most] if known is None else [float(a) for a in known if a <= most * (1 + 1e-9)]
+            tried += [(s, (fine[-1],) * variables)] if fine and fine[-1] >= max(constraints.lower, 1e-12) else []
     if not tried:
         raise ValueError("no amount is within the daily limit; raise it, or allow smaller tablets or longer intervals")
-    regimens = [s.regimen(c, constraints.into, constraints.over) for s, c in tried]
-    judged = _judged(twin, [altered(twin, r, constraints.start) for r in regimens], wanted, harms, eta)
-    made = []
-    for (s, c), r, (p, harm, both, quantities) in zip(tried, regimens, judged, strict=True):
-        name = " then ".join(f"{a:g}" for a in dict.fromkeys(c)) + f" every {s.every:g} from {s.start:g}"
-        made.append(Candidate(name, r, p, harm, both, quantities, c, s, constraints.tablets_of(c[-1])))
+
+    def judged(tried: Sequence[tuple[Schedule, tuple[float, ...]]]) -> list[Candidate]:
+        regimens, made = [s.regimen(c, constraints.into, constraints.over) for s, c in tried], []
+        found = _judged(twin, [altered(twin, r, constraints.start) for r in regimens], wanted, harms, eta)
+        for (s, c), r, (p, harm, both, quantities) in zip(tried, regimens, found, strict=True):
+            name = " then ".join(f"{a:g}" for a in dict.fromkeys(c)) + f" every {s.every:g} from {s.start:g}"
+            made.append(Candidate(name, r, p, harm, both, quantities, c, s, constraints.tablets_of(c[-1])))
+        return made
+
+    made = judged(tried)
+    if not any(c.toxicity <= risk for c in made):  # aims within reach, but not without more harm than is accepted
+        least = {s: min(c[-1] for t, c in tried if t is s) for s, _ in tried}
+        smaller = [(s, (a,) * variables) for s, amount in least.items() for a in constraints.below(amount)]
+        made += judged(smaller) if smaller else []
     return _ranked(made, risk, keep)
 
 
@@ -328,6 +338,17 @@ def _rows(history: History, start: float, variables: int, room: int) -> np.ndarr
     for k, row in enumerate(new):
         found[row] = min(k, variables - 1)
     return found
+
+
+def _before(twin: Twin, constraints: Constraints) -> list[tuple[float, float]]:
+    """Doses of the same kind in the day before, which count to the daily amount."""
+    doses, start, states = twin.history.doses, constraints.start, state_names(twin.population.model)
+
+    def state(into: str | int) -> str:
+        return states[into - 1] if isinstance(into, int) else resolve(into, states)
+
+    each, own = zip(np.asarray(doses.time), np.asarray(doses.amount), doses.kinds, strict=True), state(constraints.into)
+    return [(float(t), float(a)) for t, a, k in each if start - 24.0 < t < start and state(k.into) == own]
 
 
 def _middle(constraints: Constraints) -> float:

@@ -256,14 +256,8 @@ class Population(eqx.Module):
                     theta[own], bounds[own] = jnp.asarray(value, float), _REAL
                     held |= {own} if effect.fixed else set()
                 effects[full] = (*effects.get(full, ()), effect)
-        return self._changed(effects=effects, theta=theta, bounds=tuple(bounds.items()), fixed=frozenset(held))
-
-    def known(self) -> Population:
-        """The same population with nothing left to estimate: what varies from person to person is all that is asked."""
-        return self._changed(fixed=frozenset(self.theta))
-
-    def _changed(self, **changed: Any) -> Population:
         new = object.__new__(Population)
+        changed = {"effects": effects, "theta": theta, "bounds": tuple(bounds.items()), "fixed": frozenset(held)}
         for f in dataclasses.fields(self):
             object.__setattr__(new, f.name, changed.get(f.name, getattr(self, f.name)))
         return new
