@@ -1,7 +1,7 @@
 """A course of treatment of many patients at once, as arrays: doses at fixed times whose amounts are chosen as it goes on,
 and measurements at fixed times; and a trial of ways to choose.
 
-A twin's belief is that of `tj.Twin` with the same prior and data (``as_twin`` is the largest difference of two patients'):
+A twin's belief is that of `tj.Twin` with the same prior and data (tacrolimus: ``as_twin`` is the largest difference of two patients'):
 `MAP().learn` of the same `Bedside`, all patients in one compiled program, without the audit trail.
 """
 
@@ -29,12 +29,14 @@ DRAWS = 64
 
 
 class Quick(tj.FOCEI):
-    """The mode by first derivatives of the solution alone: the belief's spread is that of the expected curvature."""
+    """The mode by first derivatives of the solution alone, which compiles sooner: the belief's spread is that of a
+    polynomial of first order.
+    """
 
     order: ClassVar[int] = 1
 
 
-LEARNS = tj.MAP(search=Quick())
+QUICK = tj.MAP(search=Quick())
 
 
 class Course:
@@ -47,14 +49,16 @@ class Course:
         doses: tj.Regimen,
         times: np.ndarray,
         output: str,
+        method: tj.MAP = QUICK,
+        backend: Any = None,
     ):
         self.population = jax.tree.map(lambda a: jnp.asarray(a, float), population)
         self.covariates = {n: jnp.asarray(v, float) for n, v in covariates.items()}
         self.doses, self.times, self.output = written_out(doses), times, output
         self.patients = len(times)
-        self.method = LEARNS
+        self.method = method
         own = self.known(0)
-        self.twin = tj.Twin.of(self.population, covariates=own, doses=doses, method=LEARNS)
+        self.twin = tj.Twin.of(self.population, covariates=own, doses=doses, method=method, backend=backend)
         seen = [tj.Measurements.of(t, np.ones(len(t)), output) for t in times]
         histories = [History(str(i), doses=self.doses, measurements=m, covariates={n: ((-np.inf, v),) for n, v in self.known(i).items()})
                      for i, m in enumerate(seen)]  # fmt: skip

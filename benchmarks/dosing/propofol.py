@@ -177,7 +177,6 @@ def run(patients: int, arms: list[str]) -> None:
             blocks,
             ways.get(arm, twin),
             own,
-
         )
         c.judged(
             "propofol",

@@ -58,7 +58,7 @@ def run(patients: int, arms: list[str]) -> None:
     times = np.broadcast_to(VISITS - 1e-3, (patients, len(VISITS)))
 
     def planned(population: tj.Population) -> c.Course:
-        return c.Course(population, covariates, unit, times, "plasma")
+        return c.Course(population, covariates, unit, times, "plasma", tj.MAP())
 
     truth = planned(prior())
     eta = c.drawn(truth.population, patients, rng)

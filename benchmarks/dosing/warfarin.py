@@ -63,7 +63,7 @@ def run(patients: int, arms: list[str]) -> None:
     times = np.broadcast_to(24.0 * DAYS - 0.01, (patients, len(DAYS)))
 
     def planned(population: tj.Population) -> c.Course:
-        return c.Course(population, covariates, unit, times, "inr")
+        return c.Course(population, covariates, unit, times, "inr", backend=tj.Fused(rtol=1e-4, atol=1e-7))
 
     truth = planned(prior())
     eta = c.drawn(truth.population, patients, rng)
@@ -98,7 +98,6 @@ def run(patients: int, arms: list[str]) -> None:
             BLOCKS,
             rule(starts[arm]) if arm in starts else twin,
             own,
-            arm == "twin",
         )
         steady = np.asarray(held(persons, amounts[:, -1]))
         shares = {
