@@ -3,6 +3,9 @@
 ``latency``: one patient's update by each method, measurement by measurement, and thousands of patients at once.
 ``tumours``: lesions of Laleh et al. 2022 (DATA is the folder of the table) with six scans or more; the last two foreseen
 from the others by a population's twins, the last value, a line, and six classical models fitted to each lesion alone.
+``persistence``: why the last value is hard to beat, and whether it can be: how often a diameter is recorded unchanged, and the
+regression of least absolute deviations of the change on trends, fitted to half of the lesions and scored once on the others; with
+bands of the changes of the first half.
 
 Cycles of chemotherapy are foreseen in ``neutropenia.py``, glucose in ``glucose_forecast.py``.
 
@@ -208,10 +211,64 @@ def tumours(folder: Path, fitted: int, alone: bool) -> None:
          seconds=round(time.perf_counter() - began, 1), cpu=round(time.process_time() - cpu, 1))  # fmt: skip
 
 
+def trends(t: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """What a lesion would change by `(times, 5)`: by its last step, its last four scans, its growth since the nadir, that where it is
+    growing clearly, its shrinkage where it is at the nadir.
+    """
+    ahead, nadir = at - t[-1], len(y) - 1 - int(np.argmin(y[::-1]))
+    near, size = t[-4:] - np.mean(t[-4:]), y[-4:]
+    since = (y[-1] - y[nadir]) / max(t[-1] - t[nadir], 6.0)
+    first = (y[nadir] - y[0]) / max(t[nadir], 6.0) * (nadir == len(y) - 1)
+    rates = [
+        (y[-1] - y[-2]) / (t[-1] - t[-2]),
+        near @ size / (near @ near),
+        since,
+        since * (y[-1] > 1.2 * y[nadir] + 2.0),
+        first,
+    ]
+    return ahead[:, None] * np.asarray(rates)
+
+
+def persistence(folder: Path) -> None:
+    """Half of the lesions say what trends are worth; the others, once, whether that is so."""
+    every = lesions(folder)
+    order = np.random.default_rng(0).permutation(len(every))
+    halves = []
+    for half in np.array_split(order, 2):
+        some = [every[i] for i in half]
+        x = np.concatenate([trends(t[:-2], y[:-2], t[-2:]) for t, y in some])
+        halves.append(
+            (
+                some,
+                x,
+                np.concatenate([y[-2:] - y[-3] for _, y in some]),
+                np.concatenate([np.repeat(y[-3], 2) for _, y in some]),
+            )
+        )
+    (some, x, change, last), (other, x2, change2, last2) = halves
+    rows, count = x.shape
+    scale = x.std(axis=0)
+    cost = np.concatenate([np.zeros(2 * count), np.ones(2 * rows)])
+    equal = np.hstack([x / scale, -x / scale, np.eye(rows), -np.eye(rows)])
+    found = scipy.optimize.linprog(cost, A_eq=equal, b_eq=change, method="highs").x
+    weights = (found[:count] - found[count : 2 * count]) / scale
+    steps = np.concatenate([np.diff(np.log(y + 3.0)) for _, y in some])
+    low, high = np.quantile(np.log((last + change + 3.0) / (last + 3.0)), [0.05, 0.95])
+    moved = np.log((last2 + change2 + 3.0) / (last2 + 3.0))
+    said(
+        question="persistence", lesions=[len(some), len(other)],
+        unchanged=round(float(np.mean(np.concatenate([np.diff(y) == 0 for _, y in some]))), 3),
+        kurtosis_of_steps=round(float(np.mean((steps - steps.mean()) ** 4) / steps.var() ** 2), 1),
+        mae_fitted={"last value": round(float(np.mean(np.abs(change))), 3), "trends": round(float(np.mean(np.abs(change - x @ weights))), 3)},
+        mae_held_out={"last value": round(float(np.mean(np.abs(change2))), 3), "trends": round(float(np.mean(np.abs(change2 - x2 @ weights))), 3)},
+        inside_90_held_out=round(float(np.mean((moved >= low) & (moved <= high))), 3),
+    )  # fmt: skip
+
+
 def main() -> None:
     """Ask."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("question", choices=["latency", "tumours"])
+    parser.add_argument("question", choices=["latency", "tumours", "persistence"])
     parser.add_argument("data", nargs="?", type=Path)
     parser.add_argument("--fitted", type=int, default=150, help="lesions by which the population is fitted")
     parser.add_argument("--twins-only", action="store_true", help="leave the classical models out")
@@ -221,6 +278,8 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.question == "latency":
         latency(asked.method or list(METHODS))
+    elif asked.question == "persistence":
+        persistence(asked.data)
     else:
         tumours(asked.data, asked.fitted, not asked.twins_only)
 
