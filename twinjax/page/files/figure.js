@@ -66,7 +66,7 @@ function cropped(c, from, to) {
 function figure({ width, height, curves, points = [], doses = [], goal = null, limit = null, now = null, from, to,
                   label, time, unit, small = false }) {
   curves = curves.map((c) => cropped(c, from, to));
-  const left = small ? 34 : 48, right = small ? 14 : 8, top = 12, bottom = small ? 22 : 52;
+  const left = small ? 34 : 48, right = small ? 14 : 8, top = 12, bottom = small ? 22 : 62;
   let most = 0, least = 0;
   for (const c of curves) {
     c.time.forEach((t, i) => {
