@@ -7,24 +7,46 @@ import shutil
 import subprocess
 import time
 
-CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
+import pytest
+
+# a pipe's ends are handed on by their numbers, which Windows does not have
+CHROMIUM = None if os.name == "nt" or shutil.which("bash") is None else next(
+    (p for p in map(shutil.which, ("google-chrome", "chromium", "chromium-browser")) if p), None
+)  # fmt: skip
 
 
 class Browser:
-    """One page. What it writes to its console as errors, and what fails to load, is kept in `errors`."""
+    """One page. What it writes to its console as errors, and what fails to load, is kept in `errors`.
+
+    The test is skipped where no Chromium is installed, or where what is called so does not start.
+    """
 
     def __init__(self, profile):
+        if CHROMIUM is None:
+            pytest.skip("no Chromium is installed here, in which the page could be opened")
         (theirs, self._out), (self._in, answers) = os.pipe(), os.pipe()
         command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
                    "--disable-background-networking", "--remote-debugging-pipe", f"--user-data-dir={profile}"]  # fmt: skip
         line = f'exec "$@" 3<&{theirs} 4>&{answers}'
         self._process = subprocess.Popen(
-            ["/bin/bash", "-c", line, "chromium", *command], pass_fds=(theirs, answers),
+            ["bash", "-c", line, "chromium", *command], pass_fds=(theirs, answers),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(theirs)
         os.close(answers)
         self._number, self._rest, self.errors, self._session = 0, b"", [], None
+        try:
+            self.call("Browser.getVersion")
+        except (RuntimeError, TimeoutError) as error:
+            self.close()
+            pytest.skip(f"{CHROMIUM} does not start: {error}")
+        try:
+            self._attach()
+        except BaseException:
+            self.close()
+            raise
+
+    def _attach(self):
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -39,9 +61,11 @@ class Browser:
     def call(self, method, **parameters):
         self._number += 1
         said = {"id": self._number, "method": method, "params": parameters}
-        os.write(
-            self._out, json.dumps({**said, **({"sessionId": self._session} if self._session else {})}).encode() + b"\0"
-        )
+        said |= {"sessionId": self._session} if self._session else {}
+        try:
+            os.write(self._out, json.dumps(said).encode() + b"\0")
+        except BrokenPipeError:
+            raise RuntimeError("the browser has ended") from None
         end = time.monotonic() + 120
         while (message := self._read(end)).get("id") != self._number:
             self._heard(message)
@@ -51,9 +75,16 @@ class Browser:
 
     def _read(self, end):
         while b"\0" not in self._rest:
-            if not select.select([self._in], [], [], max(0.0, end - time.monotonic()))[0]:
-                raise TimeoutError("the browser does not answer")
-            self._rest += os.read(self._in, 1 << 16)
+            ended = self._process.poll() is not None  # before the wait: what it said last is read
+            if not select.select([self._in], [], [], min(1.0, max(0.0, end - time.monotonic())))[0]:
+                if ended:
+                    raise RuntimeError("the browser has ended")
+                if time.monotonic() > end:
+                    raise TimeoutError("the browser does not answer")
+                continue
+            if not (chunk := os.read(self._in, 1 << 16)):
+                raise RuntimeError("the browser has ended")
+            self._rest += chunk
         message, _, self._rest = self._rest.partition(b"\0")
         return json.loads(message)
 
