@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twinjax.models.pbpk import SEGMENTS, Bile, Intestine, Liver, SegmentedIntestine, WholeBody, ZonedLiver
-from twinjax.units import Clearance, Number, Rate, Time
+from twinjax.units import Clearance, Number, Rate
 
 
 def segmented(
@@ -51,18 +51,17 @@ def with_bile(
     secretion: Mapping[str, Clearance],
     *,
     emptying: Rate,
-    meals: Mapping[str, Time] | None = None,
-    ejection: Rate = 0.0,
-    lasting: Time = 0.0,
+    ejection: Mapping[str, Rate] | None = None,
     becomes: Mapping[str, str] | None = None,
 ) -> WholeBody:
     """The body with bile, by which drugs return to the gut (`Bile`).
 
     **Parameters**: `secretion` by drug, unbound intrinsic clearance into bile of the whole liver (L/h); `emptying` of
-    bile between meals (1/h); `meals`, their times by name (h), each of which adds `ejection` (1/h) for `lasting` (h);
+    bile between meals (1/h); `ejection` (1/h), by kind of meal, what one adds to it as long as it lasts (with
+    ``{"lunch": 8.0}``, ``Regimen.dose(0.5, rate=1.0, into="meals.lunch", at=4.0)`` is half an hour of it at 4 h);
     `becomes`, conjugates that bacteria turn back into a drug of this body.
-    **Raises** `ValueError` for a drug that the body has not, and meals without `ejection` and `lasting`.
+    **Raises** `ValueError` for a drug that the body has not.
     """
-    bile = Bile(dict(secretion), emptying, dict(meals or {}), ejection, lasting, tuple((becomes or {}).items()))
+    bile = Bile(dict(secretion), emptying, dict(ejection or {}), tuple((becomes or {}).items()))
     liver: Any = model.liver
     return dataclasses.replace(model, liver=dataclasses.replace(liver, bile=bile))

@@ -33,7 +33,7 @@ class WholeBody(AbstractModel):
                           arterial ------------------> liver
         liver -> bile -> the gut's lumen                                where the liver secretes bile
 
-    Doses into ``venous.drug`` (intravenous), ``stomach.drug`` (a solution) or ``tablet.drug``.
+    Doses into ``venous.drug`` (intravenous), ``stomach.drug`` (a solution) or ``tablet.drug``; meals as `Bile` says.
     **Parameters**: organs by name; `perfusion`, arterial flow by organ and of ``liver`` (L/h), which together are the
     cardiac output; `arterial_volume`, `venous_volume` of blood (L); `solutes`, drugs by name.
     **Assumptions**: organs are well-stirred; drug is in blood at equilibrium between plasma and cells.
@@ -137,7 +137,7 @@ class WholeBody(AbstractModel):
         d_liver, hepatic = self.liver.exchange(y.liver, merge([*to_liver, supply("liver")]))
         bile: Bile | None = getattr(self.liver, "bile", None)
         if bile is not None:
-            released, gut = bile.empties(t, y.liver.bile), self._gut()
+            released, gut = bile.empties(u.liver.meals, y.liver.bile), self._gut()
             stays = {n: r - released[n] for n, r in d_liver.bile.items()}
             d_liver = dataclasses.replace(d_liver, bile=stays)
             d_portal[gut] = self.portal[gut].poured(d_portal[gut], bile.arrives(released))  # type: ignore[attr-defined]

@@ -10,16 +10,17 @@ from twinjax.models.pbpk.bile import Bile
 from twinjax.models.pbpk.enzymes import Enzymes
 from twinjax.models.pbpk.flow import AbstractOrgan
 from twinjax.models.pbpk.tissue import nothing
-from twinjax.units import Clearance, MolarAmount, Number, Volume
+from twinjax.units import Clearance, MolarAmount, Number, Time, Volume
 
 
 class Metabolising(eqx.Module):
-    """Drugs in an organ, those that it turned into what is not followed, activities of its enzymes; drugs in bile."""
+    """Drugs in an organ, those that it turned into what is not followed, activities of its enzymes; bile and meals."""
 
     amount: dict[str, MolarAmount]
     metabolised: dict[str, MolarAmount]
     enzymes: dict[str, Number]
     bile: dict[str, MolarAmount]
+    meals: dict[str, Time]
 
 
 class Liver(AbstractOrgan):
@@ -39,7 +40,7 @@ class Liver(AbstractOrgan):
     def initial(self):
         """Empty, enzymes at baseline."""
         none = nothing(self.kp)
-        return Metabolising(none, none, self.enzymes.initial(), none if self.bile else {})
+        return Metabolising(none, none, self.enzymes.initial(), none if self.bile else {}, meals(self.bile))
 
     def exchange(self, y, inflow):
         """In less out less metabolism."""
@@ -52,7 +53,8 @@ class Liver(AbstractOrgan):
         secreted = secretes(self.bile, unbound)
         amount = {n: entered[n] - left[n] + met.gained[n] - met.lost[n] - other[n] for n in y.amount}
         amount = {n: a - secreted.get(n, 0.0) for n, a in amount.items()}
-        return Metabolising(amount, {n: met.gone[n] + other[n] for n in y.amount}, met.enzymes, secreted), out
+        gone = {n: met.gone[n] + other[n] for n in y.amount}
+        return Metabolising(amount, gone, met.enzymes, secreted, meals(self.bile)), out
 
 
 def secretes(bile: Bile | None, unbound: dict[str, Any]) -> dict[str, Any]:
@@ -60,14 +62,20 @@ def secretes(bile: Bile | None, unbound: dict[str, Any]) -> dict[str, Any]:
     return bile.secretes(unbound) if bile else {}
 
 
+def meals(bile: Bile | None) -> dict[str, Any]:
+    """What was eaten, at first and what a liver adds to it: nothing, it is given."""
+    return bile.initial() if bile else {}
+
+
 class Hepatic(eqx.Module):
-    """Drugs in blood and in hepatocytes, those that were turned into what is not followed, enzymes; drugs in bile."""
+    """Drugs in blood and in hepatocytes, those that were turned into what is not followed, enzymes; bile and meals."""
 
     blood: dict[str, MolarAmount]
     cells: dict[str, MolarAmount]
     metabolised: dict[str, MolarAmount]
     enzymes: dict[str, Number]
     bile: dict[str, MolarAmount]
+    meals: dict[str, Time]
 
 
 class PermeableLiver(AbstractOrgan):
@@ -96,7 +104,7 @@ class PermeableLiver(AbstractOrgan):
         """Empty, enzymes at baseline."""
         none = nothing(self.kpu)
         enzymes = self.enzymes.initial() | self.uptake.initial()
-        return Hepatic(none, none, none, enzymes, none if self.bile else {})
+        return Hepatic(none, none, none, enzymes, none if self.bile else {}, meals(self.bile))
 
     def exchange(self, y, inflow):
         """In less out less what cells take up."""
@@ -118,17 +126,19 @@ class PermeableLiver(AbstractOrgan):
             {n: met.gone[n] + other[n] for n in y.cells},
             met.enzymes | turned,
             secreted,
+            meals(self.bile),
         )
         return change, out
 
 
 class Zoned(eqx.Module):
-    """Drugs in each zone of a liver, those turned into what is not followed, enzymes by zone; drugs in bile."""
+    """Drugs in each zone of a liver, those turned into what is not followed, enzymes by zone; bile and meals."""
 
     amount: dict[str, dict[str, MolarAmount]]
     metabolised: dict[str, MolarAmount]
     enzymes: dict[str, dict[str, Number]]
     bile: dict[str, MolarAmount]
+    meals: dict[str, Time]
 
 
 ZONES = ("periportal", "midzonal", "pericentral")
@@ -165,8 +175,9 @@ class ZonedLiver(AbstractOrgan):
         """Empty, enzymes at baseline in every zone."""
         none = nothing(self.kp)
         return Zoned(
-            dict.fromkeys(ZONES, none), none, dict.fromkeys(ZONES, self.enzymes.initial()), none if self.bile else {}
-        )
+            dict.fromkeys(ZONES, none), none, dict.fromkeys(ZONES, self.enzymes.initial()), none if self.bile else {},
+            meals(self.bile),
+        )  # fmt: skip
 
     def exchange(self, y, inflow):
         """Blood of each zone enters the next."""
@@ -190,4 +201,4 @@ class ZonedLiver(AbstractOrgan):
             enzymes[zone], flow = met.enzymes, out
             gone = {n: g + met.gone[n] + other[n] for n, g in gone.items()}
             secreted = {n: s + into[n] for n, s in secreted.items()}
-        return Zoned(amount, gone, enzymes, secreted), flow
+        return Zoned(amount, gone, enzymes, secreted, meals(self.bile)), flow
