@@ -10,11 +10,24 @@ function drawn(name, attributes = {}, ...children) {
   return element;
 }
 
+// An estimate: to three digits or four.
 function digits(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "";
   const size = Math.abs(value);
   if (size !== 0 && (size >= 1e5 || size < 1e-3)) return value.toExponential(2);
   return String(Number(value.toPrecision(size >= 1000 ? 4 : 3)));
+}
+
+// What was measured, given, or counted: as it is.
+function exact(value) {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "";
+  const size = Math.abs(value), own = Number(value.toPrecision(12));
+  return size !== 0 && (size >= 1e7 || size < 1e-4) ? own.toExponential() : String(own);
+}
+
+// A time: to a hundredth of its unit.
+function moment(t) {
+  return exact(Number(t.toFixed(2)));
 }
 
 // Round numbers that divide a range into about so many parts.
@@ -55,11 +68,13 @@ function ribbon(xs, lower, upper, x, y) {
   return `M${up.join("L")}L${down.join("L")}Z`;
 }
 
-// The part of a curve between two times.
+// The part of a curve between two times, with its own values at both.
 function cropped(c, from, to) {
-  const kept = c.time.map((_, i) => i).filter((i) => c.time[i] >= from && c.time[i] <= to);
-  const cut = (xs) => (Array.isArray(xs) ? kept.map((i) => xs[i]) : xs);
-  return Object.fromEntries(Object.entries(c).map(([name, values]) => [name, cut(values)]));
+  const low = Math.max(from, c.time[0]), high = Math.min(to, c.time[c.time.length - 1]);
+  const kept = c.time.map((_, i) => i).filter((i) => c.time[i] > low && c.time[i] < high);
+  const cut = (name) => [between(c, name, low), ...kept.map((i) => c[name][i]), between(c, name, high)];
+  const parts = Object.entries(c).map(([name, values]) => [name, Array.isArray(values) ? cut(name) : values]);
+  return { ...Object.fromEntries(parts), time: [low, ...kept.map((i) => c.time[i]), high] };
 }
 
 // A figure of curves {time, lower, median, upper, measured_lower?, measured_upper?, colour}, with what is around them.
@@ -83,11 +98,11 @@ function figure({ width, height, curves, points = [], doses = [], goal = null, l
   const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
   for (const v of ticks(least, most, small ? 3 : 5)) {
     svg.append(drawn("line", { class: "grid", x1: left, x2: width - right, y1: y(v), y2: y(v) }));
-    svg.append(drawn("text", { x: left - 6, y: y(v) + 4, "text-anchor": "end" }, digits(v)));
+    svg.append(drawn("text", { x: left - 6, y: y(v) + 4, "text-anchor": "end" }, exact(v)));
   }
   for (const t of hours(from, to, small ? 4 : Math.max(4, Math.round(width / 90)))) {
     svg.append(drawn("line", { class: "axis", x1: x(t), x2: x(t), y1: height - bottom, y2: height - bottom + 4 }));
-    svg.append(drawn("text", { x: x(t), y: height - bottom + 17, "text-anchor": "middle" }, digits(t)));
+    svg.append(drawn("text", { x: x(t), y: height - bottom + 17, "text-anchor": "middle" }, exact(t)));
   }
   if (goal) svg.append(drawn("rect", { class: "goal", x: left, width: width - left - right, y: y(goal[1]), height: Math.max(1, y(Math.max(goal[0], least)) - y(goal[1])) }));
   if (limit !== null) svg.append(drawn("line", { class: "limit", x1: left, x2: width - right, y1: y(limit), y2: y(limit) }));
@@ -99,17 +114,18 @@ function figure({ width, height, curves, points = [], doses = [], goal = null, l
   svg.append(drawn("line", { class: "axis", x1: left, x2: width - right, y1: height - bottom, y2: height - bottom }));
   if (now !== null && now >= from) {
     svg.append(drawn("line", { class: "now", x1: x(now), x2: x(now), y1: top, y2: height - bottom }));
-    if (!small) svg.append(drawn("text", { x: x(now) + 4, y: top + 9 }, "now"));
+    const late = x(now) > width / 2;
+    if (!small) svg.append(drawn("text", { x: x(now) + (late ? -4 : 4), y: top + 9, "text-anchor": late ? "end" : "start" }, "latest measurement"));
   }
-  for (const d of doses) {
+  for (const d of small ? [] : doses) {
     if (d.time < from || d.time > to) continue;
-    const at = x(d.time), base = height - bottom + (small ? 0 : 25) + (d.what_if ? 9 : 0);
-    if (!small) svg.append(drawn("path", { class: d.what_if ? "tick-if dose-if" : "tick-given", d: `M${at},${base}l-4,7h8z` }, drawn("title", {}, `${digits(d.amount)} at ${digits(d.time)} ${time}`)));
+    const at = x(d.time), base = height - bottom + 25 + (d.what_if ? 9 : 0);
+    svg.append(drawn("path", { class: d.what_if ? "tick-if dose-if" : "tick-given", d: `M${at},${base}l-4,7h8z` }, drawn("title", {}, `${exact(d.amount)} at ${moment(d.time)} ${time}`)));
   }
   for (const p of points) {
     const px = x(p.time), py = y(p.value);
     if (p.time < from || p.time > to) continue;
-    const title = drawn("title", {}, `${digits(p.value)} ${unit} at ${digits(p.time)} ${time}${p.kind === "measured" ? "" : `, ${p.kind} this limit`}`);
+    const title = drawn("title", {}, `${exact(p.value)} ${unit} at ${moment(p.time)} ${time}${p.kind === "measured" ? "" : `, ${p.kind} this limit`}`);
     if (p.kind === "measured") svg.append(drawn("circle", { class: "point", cx: px, cy: py, r: 4.5 }, title));
     else svg.append(drawn("path", { class: "point", d: p.kind === "below" ? `M${px - 5},${py - 4}h10l-5,9z` : `M${px - 5},${py + 4}h10l-5,-9z` }, title));
   }
@@ -117,12 +133,11 @@ function figure({ width, height, curves, points = [], doses = [], goal = null, l
   return { svg, at: (px) => from + ((px - left) / (width - left - right)) * (to - from), x, top, bottom: height - bottom };
 }
 
-// The value of a curve at a time, in straight lines between its own.
+// The value of a curve at a time, in straight lines between its own; none before it begins and after it ends.
 function between(c, name, t) {
-  const xs = c.time;
-  let i = xs.findIndex((s) => s >= t);
-  if (i < 0) i = xs.length - 1;
-  if (i === 0 || xs[i] === t) return c[name][i];
+  const xs = c.time, i = xs.findIndex((s) => s >= t);
+  if (i < 0 || t < xs[0]) return null;
+  if (xs[i] === t) return c[name][i];
   const share = (t - xs[i - 1]) / (xs[i] - xs[i - 1]);
   return c[name][i - 1] === null || c[name][i] === null ? null : c[name][i - 1] * (1 - share) + c[name][i] * share;
 }

@@ -29,33 +29,46 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
-// What was typed, as a number where it is one: else as it is, and the server says what is wrong with it.
-function typed(input) {
-  const text = input.value.trim().replace(",", ".");
-  if (text === "") return null;
-  const number = Number(text);
-  return Number.isFinite(number) ? number : input.value.trim();
+// What was typed, as a number where it is one: else as it is, and the server says what is wrong with it. A comma is the
+// decimal sign; where it may be meant for thousands, it is refused.
+function read(text, input) {
+  if (/,\d{3}(?!\d)/.test(text)) throw unclear(text, "write decimals with a point, and thousands without a sign", input);
+  const number = Number(text.replace(",", "."));
+  return Number.isFinite(number) ? number : text;
 }
 
+function unclear(text, advice, input) {
+  return Object.assign(new Error(`“${text}” can be read in two ways: ${advice}`), { input });
+}
+
+function typed(input) {
+  const text = input.value.trim();
+  return text === "" ? null : read(text, input);
+}
+
+// Numbers between semicolons, or between commas or spaces where those can be nothing else.
 function list(input) {
-  const parts = input.value.split(/[,;\s]+/).filter(Boolean);
-  return parts.map((p) => (Number.isFinite(Number(p)) ? Number(p) : p));
+  const text = input.value.trim();
+  if (text.includes(";")) return text.split(";").map((p) => p.trim()).filter(Boolean).map((p) => read(p, input));
+  if (/\d,\d|(^|[^\d.])\d{1,3}\s+\d{3}(?!\d)/.test(text)) throw unclear(text, "write semicolons between numbers", input);
+  return text.split(/[,\s]+/).filter(Boolean).map((p) => read(p, input));
 }
 
 function when(t) {
   const { epoch, time_unit: unit } = state.view;
-  if (!epoch || unit !== "h") return `${digits(t)} ${unit}`;
+  if (!epoch || unit !== "h") return `${moment(t)} ${unit}`;
   const date = new Date(Date.parse(epoch) + t * 3.6e6);
   const day = date.toLocaleDateString(undefined, { day: "numeric", month: "short" });
-  return `${digits(t)} h (${day}, ${date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" })})`;
+  return `${moment(t)} h (${day}, ${date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" })})`;
 }
 
-function table(id, heads, rows) {
+// Numbers are estimates where `shapes` has no other function for their column.
+function table(id, heads, rows, shapes = {}) {
   const numeric = heads.map((_, i) => rows.length > 0 && rows.every((r) => typeof r[i] === "number" || r[i] === null || r[i] === ""));
-  const shown = (v) => (typeof v === "number" ? digits(v) : v === null || v === undefined ? "" : v);
+  const shown = (v, i) => (typeof v === "number" ? (shapes[i] || digits)(v) : v === null || v === undefined ? "" : v);
   const head = element("tr", {}, ...heads.map((h, i) => element("th", { scope: "col", class: numeric[i] ? "num" : "txt" }, h)));
   const body = rows.map((r) => element("tr", {}, ...r.map((v, i) =>
-    element("td", { class: numeric[i] ? "num" : heads[i] === "hash" ? "hash" : heads[i] === "why" ? "why" : "txt" }, shown(v)))));
+    element("td", { class: numeric[i] ? "num" : heads[i] === "hash" ? "hash" : heads[i] === "why" ? "why" : "txt" }, shown(v, i)))));
   $(id).replaceChildren(element("thead", {}, head), element("tbody", {}, ...body));
 }
 
@@ -87,9 +100,9 @@ function draw() {
     line.setAttribute("visibility", "visible");
     line.setAttribute("x1", made.x(state.cursor));
     line.setAttribute("x2", made.x(state.cursor));
-    const said = curves.map((c, i) => {
+    const said = curves.flatMap((c, i) => {
       const [m, lo, hi] = ["median", "lower", "upper"].map((n) => digits(between(c, n, state.cursor)));
-      return `${i ? "with these doses" : "planned"} ${m} (${lo} to ${hi})`;
+      return m ? [`${i ? "with these doses" : "planned"} ${m} (${lo} to ${hi})`] : [];
     });
     $("readout").textContent = `${when(state.cursor)}: ${said.join("; ")} ${unit}`;
   };
@@ -106,6 +119,7 @@ function draw() {
   const had = document.activeElement && document.activeElement.closest && document.activeElement.closest("#figure");
   $("figure").replaceChildren(made.svg);
   if (had) made.svg.focus();
+  if (state.cursor !== null) point(state.cursor);
   key(curves.length > 1, Boolean(curves[0].measured_lower), points);
   $("remarks").textContent = [...v.forecast.said, ...(state.other ? state.other.said : [])].join(". ");
   numbers(curves, unit);
@@ -129,7 +143,7 @@ function numbers(curves, unit) {
   const times = Array.from({ length: 13 }, (_, i) => v.now + ((to - v.now) * i) / 12);
   const heads = [`time, ${v.time_unit}`, "median", "lower", "upper"], other = curves[1];
   if (other) heads.push("other doses: median", "lower", "upper");
-  table("numbers", heads, times.map((t) => [t, ...curves.flatMap((k) => ["median", "lower", "upper"].map((n) => between(k, n, t)))]));
+  table("numbers", heads, times.map((t) => [t, ...curves.flatMap((k) => ["median", "lower", "upper"].map((n) => between(k, n, t)))]), { 0: moment });
   $("numbers").prepend(element("caption", { class: "note" }, `${state.output}, ${unit}`));
 }
 
@@ -174,13 +188,24 @@ function regimen() {
   });
 }
 
+// Whether an answer is of the twin that is shown. Where a newer one has come since, that is shown in its place.
+async function current(found, view) {
+  if (found.hash === state.view.hash) return true;
+  if (view === state.view) await load();
+  return false;
+}
+
 // Every change of a dose is asked at once, and only the answer to the last one is shown.
 async function simulate() {
-  const turn = ++state.turn, began = performance.now();
+  const turn = ++state.turn, began = performance.now(), view = state.view;
   $("dose-time").textContent = "Simulating…";
   try {
     const found = await ask("/api/what-if", { doses: regimen() });
     if (turn !== state.turn) return;
+    if (!(await current(found, view))) {
+      $("dose-said").textContent = "New data had come for this patient: the forecast is the new one, and the doses are those planned.";
+      return;
+    }
     state.other = found;
     $("dose-said").textContent = "";
     $("dose-time").textContent = `Simulated in ${Math.round(performance.now() - began)} ms.`;
@@ -190,13 +215,14 @@ async function simulate() {
     if (turn !== state.turn) return;
     $("dose-said").textContent = error.message;
     $("dose-time").textContent = "The forecast is that of the last doses that could be simulated.";
-    mark(error.message);
+    mark(error.message, error.input);
   }
 }
 
 // The field that a message is about.
-function mark(why) {
+function mark(why, field) {
   document.querySelectorAll(".dose input").forEach((i) => i.removeAttribute("aria-invalid"));
+  if (field) field.setAttribute("aria-invalid", "true");
   const which = why && /dose (\d+)/.exec(why);
   const own = which && document.querySelectorAll(".dose")[Number(which[1]) - 1];
   if (!own) return;
@@ -207,22 +233,32 @@ function mark(why) {
 
 // --------------------------------------------------------------------------------------------------- candidates
 
-async function seek(event) {
-  event.preventDefault();
-  const form = $("target").elements, button = $("seek");
+function question() {
+  const form = $("target").elements;
   const asked = { output: state.output, quantity: form.quantity.value, every: list(form.every), tablets: list(form.tablets), into: form.into.value };
   for (const name of ["lower", "upper", "start", "until", "peak"]) asked[name] = typed(form[name]);
   const risk = typed(form.risk);
-  asked.risk = typeof risk === "number" ? risk / 100 : risk;
+  return { ...asked, risk: typeof risk === "number" ? risk / 100 : risk };
+}
+
+async function seek(event) {
+  event.preventDefault();
+  const button = $("seek"), view = state.view;
   button.disabled = true;
   button.textContent = "Seeking…";
   $("target-said").textContent = "";
   try {
-    const found = await ask("/api/recommend", asked);
-    state.goal = [found.lower, found.upper];
-    state.limit = found.peak;
-    show(found);
-    draw();
+    const found = await ask("/api/recommend", question());
+    if (!(await current(found, view))) {
+      $("target-said").textContent = "New data had come for this patient, and the forecast is the new one: find doses again.";
+    } else if (found.output !== state.output) {
+      $("target-said").textContent = `These doses were for ${found.output}, which is no longer shown: find doses again.`;
+    } else {
+      state.goal = [found.lower, found.upper];
+      state.limit = found.peak;
+      show(found);
+      draw();
+    }
   } catch (error) {
     $("target-said").textContent = error.message;
   } finally {
@@ -237,7 +273,6 @@ function percent(share) {
 
 function show(found) {
   const unit = state.view.outputs.find((o) => o.name === found.output).unit, v = state.view;
-  const least = (c) => Math.min(...c.forecast.time.filter((t) => t >= v.now));
   $("side").hidden = false;
   $("side-note").textContent = found.acceptable
     ? "The best first: by the probability of reaching the target without harm."
@@ -245,14 +280,14 @@ function show(found) {
   $("candidates").replaceChildren(...found.candidates.map((c, i) => {
     const own = { time: c.forecast.time, ...c.forecast.outputs[found.output], colour: "blue" };
     const made = figure({
-      width: 260, height: 130, curves: [own], goal: [found.lower, found.upper], limit: found.peak, from: least(c),
+      width: 260, height: 130, curves: [own], goal: [found.lower, found.upper], limit: found.peak, from: v.now,
       to: own.time[own.time.length - 1], time: v.time_unit, unit, small: true,
       label: `${found.output} with ${c.name}: the forecast with its 90 % band and the target`,
     });
     const facts = [["in the target", percent(c.target)]];
     if (found.peak !== null) facts.push(["harm", percent(c.toxicity)], ["target without harm", percent(c.both)]);
     facts.push([`median, ${unit}`, `${digits(c.quantity)} (${digits(c.quantity_lower)} to ${digits(c.quantity_upper)})`]);
-    if (c.tablets.length) facts.push(["tablets", c.tablets.map((t) => `${t.count} × ${digits(t.strength)}`).join(" + ")]);
+    if (c.tablets.length) facts.push(["tablets", c.tablets.map((t) => `${t.count} × ${exact(t.strength)}`).join(" + ")]);
     const take = element("button", { type: "button" }, "Set beside the plan");
     take.addEventListener("click", () => { edit(c.doses); simulate(); $("h-forecast").scrollIntoView({ block: "start" }); });
     const harm = found.peak !== null && c.toxicity > found.risk;
@@ -268,8 +303,8 @@ function known() {
   document.title = `${v.patient}: a patient's twin`;
   $("patient").textContent = v.patient;
   $("about").textContent = `${v.model}, learnt by ${v.method}`;
-  const facts = [["latest record", when(v.now)], ["measurements", String(v.measurements.length)],
-    ...Object.entries(v.covariates).map(([n, x]) => [n, digits(x)]), ["twin", v.hash.slice(0, 12)]];
+  const facts = [["latest measurement", when(v.now)], ["measurements", String(v.measurements.length)],
+    ...Object.entries(v.covariates).map(([n, x]) => [n, exact(x)]), ["twin", v.hash.slice(0, 12)]];
   $("facts").replaceChildren(...facts.map(([n, x]) => element("div", {}, element("dt", {}, n), element("dd", {}, x))));
   $("output").replaceChildren(...v.outputs.map((o) => element("option", { value: o.name }, o.name)));
   $("choose").hidden = v.outputs.length < 2;
@@ -278,16 +313,16 @@ function known() {
   const form = $("target").elements;
   form.into.replaceChildren(...v.routes.map((r) => element("option", { value: r.name }, r.name)));
   $("into").hidden = routes.length < 2;
-  if (!form.start.value) form.start.placeholder = digits(v.now);
-  if (!form.until.value) form.until.value = digits(v.now + v.horizon - 24 > v.now ? v.now + v.horizon - 24 : v.now + v.horizon);
+  if (!form.start.value) form.start.placeholder = moment(v.now);
+  if (!form.until.value) form.until.value = moment(v.now + (v.horizon > 24 ? v.horizon - 24 : v.horizon));
   units();
   table("measured", ["time", "output", "value", "", "expected", "off by"], v.measurements.map((m) =>
-    [when(m.time), m.output, m.value, m.kind === "measured" ? "" : m.kind, m.expected, m.z]));
+    [when(m.time), m.output, m.value, m.kind === "measured" ? "" : m.kind, m.expected, m.z]), { 2: exact });
   table("parameters", ["parameter", "unit", "typical", "patient", "lower", "upper"], v.parameters.map((p) =>
     [p.name, p.unit, p.typical, p.patient, p.lower, p.upper]));
   table("audit", ["step", "when", "what", "source", "measurements", "doses", "moved", "settled", "hash"], v.audit.map((a) =>
     [a.step, a.when.replace("T", " ").slice(0, 16), a.what, a.source, a.measurements, a.doses, a.moved,
-      a.settled === false ? "no" : a.settled ? "yes" : "", a.hash.slice(0, 12)]));
+      a.settled === false ? "no" : a.settled ? "yes" : "", a.hash.slice(0, 12)]), { 0: exact, 4: exact, 5: exact });
   $("refused").hidden = !v.refusals.length;
   table("refusals", ["received", "message", "why"], v.refusals.map((r) => [r.received.replace("T", " ").slice(0, 16), r.id || "", r.why]));
 }
@@ -296,7 +331,7 @@ function units() {
   const v = state.view, unit = v.outputs.find((o) => o.name === state.output).unit;
   document.querySelectorAll("#target .unit").forEach((s) => { s.textContent = unit; });
   document.querySelectorAll("#target .time").forEach((s) => { s.textContent = v.time_unit; });
-  document.querySelectorAll("#target .amount").forEach((s) => { s.textContent = v.routes[0] ? `${v.routes[0].unit}, commas` : ""; });
+  document.querySelectorAll("#target .amount").forEach((s) => { s.textContent = v.routes[0] ? `${v.routes[0].unit}, as 50; 100` : ""; });
 }
 
 async function load() {
@@ -307,12 +342,22 @@ async function load() {
     $("trouble").hidden = false;
     return;
   }
-  $("news").hidden = $("trouble").hidden = true;
-  state.other = null;
+  $("news").hidden = $("trouble").hidden = $("side").hidden = true;
+  $("readout").textContent = $("target-said").textContent = "";
+  state.goal = state.limit = state.cursor = null;
   known();
-  edit(state.view.plan);
-  draw();
+  planned();
   document.body.dataset.ready = "yes";
+}
+
+// The doses that are planned, and no others: what was asked before is not shown when it comes.
+function planned() {
+  clearTimeout(waiting);
+  state.turn++;
+  state.other = null;
+  edit(state.view.plan);
+  $("dose-said").textContent = $("dose-time").textContent = "";
+  draw();
 }
 
 let waiting = null;
@@ -324,20 +369,15 @@ $("add").addEventListener("click", () => {
   $("rows").append(dose({ amount: before ? before.amount : 100, time: Math.ceil(v.now) + 1, into, duration: before ? before.duration : null, every: 0, count: 1 }, last));
   simulate();
 });
-$("plan").addEventListener("click", () => {
-  state.turn++;
-  state.other = null;
-  edit(state.view.plan);
-  $("dose-said").textContent = $("dose-time").textContent = "";
-  draw();
-});
+$("plan").addEventListener("click", planned);
 $("target").addEventListener("submit", seek);
 $("output").addEventListener("change", () => { state.output = $("output").value; state.goal = state.limit = null; $("side").hidden = true; units(); draw(); });
 $("reload").addEventListener("click", load);
 let wide = window.innerWidth;
 window.addEventListener("resize", () => { if (state.view && window.innerWidth !== wide) { wide = window.innerWidth; draw(); } });
 setInterval(async () => {
-  if (!state.view || document.hidden) return;
-  try { if ((await ask("/api/hash")).hash !== state.view.hash) $("news").hidden = false; } catch { /* said when something is asked */ }
+  const view = state.view;
+  if (!view || document.hidden) return;
+  try { if ((await ask("/api/hash")).hash !== view.hash && view === state.view) $("news").hidden = false; } catch { /* said when something is asked */ }
 }, 20000);
 load();
