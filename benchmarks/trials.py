@@ -151,12 +151,12 @@ def _eleveld(theta: Mapping[str, Any], eta: Mapping[str, Any], c: Mapping[str, A
 
 
 def eleveld(data: Path) -> Case:
-    """1,033 people; doses as given, up to 1,345 rows for one of them. Ages after conception, which 40 people have twice, are
-    each one's first.
+    """1,033 people, 15,433 concentrations (ISMEAS is 2 where they are venous); doses as given, up to 1,345 rows for one of
+    them. Ages after conception, of which 40 people have two that differ by two hours, are each one's first.
     """
     d = pd.read_csv(data / "eleveld_propofol/dataframe.csv.gz")
     d["PMA"] = d.groupby("ID").PMA.transform("first")
-    d = d.rename(columns={"CP": "DV"}).assign(EVID=1 - d.ISMEAS)
+    d = d.rename(columns={"CP": "DV"}).assign(EVID=(d.ISMEAS == 0).astype(int))
     d = d[(d.EVID == 0) | (d.AMT > 0)]
     reads = ("AGE", "WGT", "M1F2", "A1V2", "NOADD1ADD2", "PMA", "BMI")
     trial = tj.read_nonmem(

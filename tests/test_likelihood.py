@@ -191,3 +191,20 @@ def test_subjects_carry_their_own_schedule():
     trial = tj.TrialData((tj.Subject("1", tj.Regimen.dose(1.0), tj.Measurements.of([1.0], [1.0])),))
     population = tj.Population(OneCompartment(cl=5.0, v=10.0), residual=tj.Additive(0.5))
     assert subjects(population, trial).schedule()["time"].shape == (1, 1)
+
+
+def test_a_row_that_is_no_measurement_leaves_no_trace():
+    """Padding before any dose has a prediction of zero, which has no logarithm."""
+    o = Observations(
+        value=jnp.array([3.0, 0.0]), output=jnp.array([0, 0]), censored=jnp.array([0, 0]), limit=jnp.zeros(2),
+        there=jnp.array([True, False]), censoring=False,
+    )  # fmt: skip
+
+    def objective(f):
+        return jnp.sum(terms({"ipre": tj.LogNormalError(0.3)}, ("ipre",), o, f).objective)
+
+    value, slope = jax.value_and_grad(objective)(jnp.array([2.5, 0.0]))
+    exact = scipy.stats.norm(np.log(2.5), 0.3)
+    expected = -2 * exact.logpdf(np.log(3.0)) - np.log(2 * np.pi)
+    assert value == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(slope, [-2 * np.log(3.0 / 2.5) / 0.09 / 2.5, 0.0], rtol=1e-12)

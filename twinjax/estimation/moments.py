@@ -23,8 +23,11 @@ class Moments(eqx.Module):
 
 
 def moments(errors: Errors | Mapping[str, Any], outputs: tuple[str, ...], o: Observations, f: Any) -> Moments:
-    """What the residual errors say of one subject's measurements at predictions `f` `(rows,)`."""
+    """What the residual errors say of one subject's measurements at predictions `f` `(rows,)`; of rows that are no
+    measurement, at 1: a prediction of zero, as before any dose, has no logarithm and would spoil the derivatives.
+    """
     residuals = Errors.known(errors).residuals
+    f = jnp.where(o.there, f, 1.0)
 
     def both(f: Any) -> tuple[Any, Any]:
         mean, variance = jnp.zeros(f.shape), jnp.ones(f.shape)
