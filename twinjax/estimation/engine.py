@@ -34,6 +34,9 @@ _RIDGE = 1e-2
 _SAME = 1e-4
 """Modes whose joint -2 log densities differ by less are the same."""
 
+_APART = 0.05
+"""Standard deviations of a random effect by which two modes differ at least."""
+
 _RIVAL = 4.0
 """A mode whose joint -2 log density is at most this above the best one's is a rival: a seventh of the density."""
 
@@ -138,13 +141,19 @@ class Engine:
             found, moved = _merged(better, fresh, found), moved or bool(better.any())
             others.append(fresh)
         self.begin(found.eta)
-        self._best = (float(jnp.sum(found.objective)), x, found.eta)
-        return AtModes(found, moved, _rivals(found, others) if found.joint is not None else [])
+        total = float(jnp.sum(found.objective))
+        if np.isfinite(total) and not _lost(found).any():
+            self._best = (total, x, found.eta)
+        return AtModes(found, moved, _rivals(found, others, self._deviations(x)) if found.joint is not None else [])
 
     def _starts(self, x: Any) -> list[np.ndarray]:
-        p = self.predictor.population
-        sd = np.sqrt(np.diag(np.asarray(p.omega(self.predictor.transform.unpack(x, p.theta)))))
+        sd = self._deviations(x)
         return [np.zeros(len(sd)), *np.diag(sd), *-np.diag(sd)]
+
+    def _deviations(self, x: Any) -> np.ndarray:
+        """Standard deviations of the random effects at `x`, `(etas,)`."""
+        p = self.predictor.population
+        return np.sqrt(np.diag(np.asarray(p.omega(self.predictor.transform.unpack(x, p.theta)))))
 
     def _from(self, x: Any, eta: Any) -> Evaluation:
         """Etas searched from these; each host has its share of the subjects."""
@@ -185,8 +194,8 @@ class Engine:
 
     @property
     def traced(self) -> Callable[[Any], tuple[Any, Any]]:
-        """The same inside a compiled program, etas searched from zero."""
-        return eqx.Partial(_traced, self.method, self.predictor, self.design, self.priors, jnp.zeros_like(self.eta))
+        """The same inside a compiled program, etas searched from those that it was to begin from."""
+        return eqx.Partial(_traced, self.method, self.predictor, self.design, self.priors, self._given)
 
     def prior(self, x: Any) -> tuple[float, np.ndarray]:
         """-2 log density of the priors at `x`, and its gradient."""
@@ -218,10 +227,13 @@ def _lost(found: Evaluation) -> np.ndarray:
     return ~(finite & np.asarray(found.settled))
 
 
-def _rivals(best: Evaluation, others: list[Evaluation]) -> list[Any]:
+def _rivals(best: Evaluation, others: list[Evaluation], sd: np.ndarray) -> list[Any]:
     """Of each subject the most probable mode but its best, where it is nearly as probable."""
-    above = np.array([np.where(_lost(o), np.inf, np.asarray(o.joint) - np.asarray(best.joint)) for o in others])
-    above = np.where(above > _SAME, above, np.inf)
+    above = []
+    for other in others:
+        apart = np.abs(np.asarray(other.eta) - np.asarray(best.eta)) > _APART * sd
+        rival = ~_lost(other) & apart.any(axis=1)
+        above.append(np.where(rival, np.asarray(other.joint) - np.asarray(best.joint), np.inf))
     which, least = np.argmin(above, axis=0), np.min(above, axis=0)
     close = [i for i in np.argsort(least, kind="stable")[:_MOST] if least[i] < _RIVAL]
     return [best.eta.at[i].set(others[which[i]].eta[i]) for i in close]

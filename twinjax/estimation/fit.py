@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from twinjax.estimation.engine import AtModes, Engine
 from twinjax.estimation.evidence.uncertainty import AbstractCurvature, Uncertainty, uncertainty
 from twinjax.estimation.methods.algorithm import AbstractAlgorithm, Estimate, Task
-from twinjax.estimation.methods.base import AbstractMethod, AbstractObjective, Evaluation
+from twinjax.estimation.methods.base import AbstractMethod, AbstractObjective
 from twinjax.estimation.methods.conditional import FOCEI
 from twinjax.estimation.methods.pooled import NaivePooled
 from twinjax.estimation.optimisers import BFGS, AbstractOptimiser, Watch
@@ -27,6 +28,9 @@ from twinjax.solve.problem import AbstractBackend
 
 _TURNS = 3
 """Searches that go on because a subject has a more probable mode at their end."""
+
+_PRECISION = 1e-3
+"""Of an optimiser: an end that is lower by less is the same."""
 
 
 def fit(
@@ -155,14 +159,20 @@ def _minimised(
     """
     found = [(engine(end)[0], end, engine.eta) for _, end in optimiser.search(engine, points, watched)]
     (_, x, eta), *others = sorted(found, key=lambda e: e[0])
-    watch = watched(len(points))
-    x, at = _settled(engine, x, eta, optimiser, watch)
-    for rival in at.rivals:
+    searches = map(watched, itertools.count(len(points)))
+    best = _settled(engine, x, eta, optimiser, searches)
+    rivals = best.at.rivals
+    for rival in rivals:
         engine.begin(rival)
-        found = _settled(engine, optimiser.minimise(engine, x, watch), engine.eta, optimiser, watch)
-        if _total(found[1].found) < _total(at.found) - 1e-3:  # an optimiser's own precision
-            x, at = found
-    evaluation = engine.at_modes(x, at.found.eta).found if at.rivals else at.found
+        try:
+            x = optimiser.minimise(engine, best.x, next(searches))
+        except FloatingPointError:  # nothing to search from there
+            continue
+        end = _settled(engine, x, engine.eta, optimiser, searches)
+        if end.objective < best.objective - _PRECISION:
+            best = end
+    x = best.x
+    evaluation = engine.at_modes(x, best.at.found.eta).found if rivals else best.at.found
     ends = (engine(x)[0], *(f for f, *_ in others))
     clock.lap("search")
     by = covariance if isinstance(covariance, AbstractCurvature) else None
@@ -180,21 +190,25 @@ def _minimised(
     ), tuple(sorted(ends))
 
 
-def _settled(
-    engine: Engine, x: np.ndarray, eta: Any, optimiser: AbstractOptimiser, watch: Watch
-) -> tuple[np.ndarray, AtModes]:
-    """The point, or where the search goes on to if a subject has a more probable mode there."""
+class _End(NamedTuple):
+    """Where a search ended, its subjects at their most probable modes, and the objective there, priors included."""
+
+    x: np.ndarray
+    at: AtModes
+    objective: float
+
+
+def _settled(engine: Engine, x: np.ndarray, eta: Any, optimiser: AbstractOptimiser, searches: Iterator[Watch]) -> _End:
+    """The point, or where the search goes on to if a subject has a more probable mode there. One that never settles
+    is left with the gradient that its verdict tells of.
+    """
     at = engine.at_modes(x, eta)
     for _ in range(_TURNS):
         if not at.moved:
             break
-        x = optimiser.minimise(engine, x, watch)
+        x = optimiser.minimise(engine, x, next(searches))
         at = engine.at_modes(x, engine.eta)
-    return x, at
-
-
-def _total(found: Evaluation) -> float:
-    return float(jnp.sum(found.objective))
+    return _End(x, at, float(jnp.sum(at.found.objective)) + engine.prior(x)[0])
 
 
 class _Clock:

@@ -226,7 +226,7 @@ def sampling(trial: TrialData) -> dict[str, Any]:
 
     def last(s: Any) -> float:
         return (
-            float(s.measurements.time[-1])
+            float(np.max(s.measurements.time))
             if len(s.measurements)
             else float(s.regimen.time[0])
             if len(s.regimen)
