@@ -10,8 +10,10 @@ import jax
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.stats
 
 import twinjax as tj
+from twinjax.assimilation.states.belief import StateParticles
 from twinjax.assimilation.storage import from_dict, to_dict
 from twinjax.models.base import AbstractModel
 from twinjax.units import Bounds, Number, Rate, Unit
@@ -150,6 +152,56 @@ def test_particles_converge_to_kalman():
     assert twin.trail[-1]["settled"]
 
 
+def weighted(values, wrong):
+    """A twin whose 100 weighted particles are known, some of them `wrong`, after a value and one that is censored, both
+    where the particles are; and the particles' states and weights.
+    """
+    residual = {"first": tj.StudentT(tj.Additive(0.8), 4.0), "second": tj.Additive(0.3)}
+    tails = tj.Population(Relay.typical(), variability={"level": tj.NaturalScale(0.8)}, residual=residual)
+    rng = np.random.default_rng(4)
+    state, weight = rng.normal([[2.0, 1.0]], 0.4, (100, 2)), rng.uniform(0.5, 1.0, 100)
+    state[wrong], weight = np.nan, weight / weight.sum()
+    twin = tj.Twin.of(tails, doses=DOSES, method=tj.StateParticleFilter(NOISE, particles=100), when=WHEN)
+    belief = StateParticles(state[None], np.zeros((1, 100, 1)), np.log(weight)[None], np.zeros(1))
+    both = tj.Measurements([0.0, 0.0], values, ("first", "second"), [0, 1])
+    return tj.assimilate(dataclasses.replace(twin, belief=belief), both), state, weight
+
+
+def test_what_was_foreseen_is_of_the_particles_solved_by_the_error_s_own_law():
+    """One particle is not solved, one error Student's, one value below a limit: sums over the others by SciPy's laws,
+    to rounding.
+    """
+    twin, state, weight = weighted([2.6, 0.9], wrong=slice(3, 4))
+    first, second = (e := twin.trail[-1])["innovations"]
+    left = np.arange(100) != 3
+    (a, b), w = state[left].T, weight[left] / weight[left].sum()
+    law = scipy.stats.t(4.0, loc=a, scale=0.8)
+    sd = np.sqrt(w @ (2 * 0.8**2 + (a - w @ a) ** 2))
+    found = [first[n] for n in ("expected", "sd", "z", "quantile")]
+    np.testing.assert_allclose(found, [w @ a, sd, (2.6 - w @ a) / sd, w @ law.cdf(2.6)], rtol=1e-9)
+    each = w * law.pdf(2.6) * np.sqrt(2 * np.pi)
+    assert second["expected"] == pytest.approx(each @ b / each.sum(), rel=1e-9)
+    assert second["z"] is None
+    assert second["quantile"] is None
+    each = each * scipy.stats.norm.cdf((0.9 - b) / 0.3)
+    assert e["log_density"] == pytest.approx(np.log(each.sum()), rel=1e-9)
+    assert e["settled"]
+    np.testing.assert_allclose(np.exp(twin.belief.log_weight[0][left]), each / each.sum(), rtol=1e-9)
+
+
+def test_a_value_that_no_particle_explains_is_passed_by():
+    """It overflows every density; the next one is learnt all the same."""
+    twin, state, weight = weighted([1e200, 1.1], wrong=slice(0, 0))
+    each = weight * scipy.stats.norm.cdf((1.1 - state[:, 1]) / 0.3)
+    np.testing.assert_allclose(np.exp(twin.belief.log_weight[0]), each / each.sum(), rtol=1e-9)
+    assert twin.trail[-1]["log_density"] is None
+    assert not twin.trail[-1]["settled"]
+    lost, _, weight = weighted([2.6, 0.9], wrong=slice(None))
+    np.testing.assert_allclose(np.exp(lost.belief.log_weight[0]), weight, rtol=1e-12)
+    assert lost.trail[-1]["innovations"][0]["expected"] is None
+    assert not lost.trail[-1]["settled"]
+
+
 def test_forecasts_and_hindcasts_go_on_with_noise():
     """Means and deviations of what is ahead, by the textbook, within 4 standard errors of 4,000 draws; a hindcast is the
     forecast that the twin would have made, and without plans knows of no dose that has not begun.
@@ -168,6 +220,8 @@ def test_forecasts_and_hindcasts_go_on_with_noise():
             sd = np.sqrt(cov[i, i])
             assert abs(found[name][:, k].mean() - mean[i]) < 4 * sd / np.sqrt(4000)
             assert found[name][:, k].std() == pytest.approx(sd, rel=4 / np.sqrt(8000))
+    with pytest.raises(ValueError, match=r"from before 2\.5"):
+        tj.hindcast([twin], [seen(slice(0, 1))], 1.5)
     for planned in (True, False):
         ahead = tj.hindcast([first], [seen(slice(0, 3))], 1.5, every=1, planned=planned)[0]
         np.testing.assert_array_equal(ahead.time, TIMES[:3] + 1.5)
@@ -186,6 +240,11 @@ def test_what_no_filter_of_states_knows_is_said():
         tj.forecast(dataclasses.replace(twin, history=twin.history.joined(tj.News(seen()))[0]), np.array([0.5]))
     with pytest.raises(ValueError, match="StateEnsembleKalman"):
         tj.hindcast([twin], [seen()], 1.0)
+    ensemble = tj.Twin.of(RELAY, doses=DOSES, method=tj.StateEnsembleKalman(NOISE))
+    with pytest.raises(ValueError, match="look ahead, above zero"):
+        tj.hindcast([ensemble], [seen()], np.inf)
+    with pytest.raises(ValueError, match="every 0 measurements"):
+        tj.hindcast([ensemble], [seen()], 1.0, every=0)
     goal, limits = tj.Goal(tj.At("first", 8.0), 1.0, 2.0), tj.Constraints(start=8.0, until=20.0, tablets=(1.0,))
     with pytest.raises(ValueError, match="believes in states too"):
         tj.recommend(twin, goal, limits)

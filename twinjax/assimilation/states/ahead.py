@@ -34,7 +34,7 @@ def ahead(
         raise ValueError(f"a filter of states looks ahead only, from {twin.now:g}; {times.min():g} is past")
     by = np.argsort(times, kind="stable")
     problem, covariates = posed(twin.population, histories, np.broadcast_to(times[by], (len(histories), len(times))))
-    start = (twin.now, _last_order(twin.history, problem))
+    start = (twin.now, _last_order(twin.history))
     targets = [[(float(t), np.inf, k) for k, t in enumerate(times[by])]] * len(histories)
     line = Stretches.of(problem, [start] * len(histories), targets, method.noise.step)
     course = Course(twin.population, twin.backend, problem, covariates)
@@ -49,7 +49,7 @@ def ahead(
     return {n: np.asarray(v)[:, :, place] for n, v in outputs.items()}, np.asarray(code)
 
 
-def _last_order(history: History, problem: Any) -> float:
+def _last_order(history: History) -> float:
     """The place of the latest measurement among the records of its time."""
     places = history.subject().measurements.order
     return float(places[-1]) if len(places) else -np.inf

@@ -34,14 +34,22 @@ def hindcast(
     forecast; `planned`, whether doses after the measurement were known by
     then, or only those that had begun; `level` of the bands.
     **Returns** a forecast of each twin, whose times are those of these measurements, by time, plus the horizon.
-    **Raises** `ValueError` for another method, and as `assimilate`.
+    **Raises** `ValueError` for another method, for news from before what a twin has learnt, and as `assimilate`.
     """
     first, method = twins[0], twins[0].method
     if not isinstance(method, StateEnsembleKalman):
         raise ValueError(f"hindcasts are made by StateEnsembleKalman and not by {method.name}; assimilate and forecast "
                          "measurement by measurement instead")  # fmt: skip
-    if not horizon > 0:
+    if not 0 < horizon < np.inf:
         raise ValueError(f"horizon is {horizon:g}; give how far to look ahead, above zero")
+    if every < 1:
+        raise ValueError(f"a forecast every {every} measurements; give 1 for each, or more")
+    for t, n in zip(twins, news, strict=True):
+        if len(t.history.measurements) and np.any(n.time < t.history.last):
+            raise ValueError(
+                f"patient {t.id}: a measurement at {np.nanmin(n.time):g} is from before {t.history.last:g}, up to "
+                "which the twin has learnt; begin with the twin as it was then"
+            )
     joined = [t.history.joined(News(measurements=n)) for t, n in zip(twins, news, strict=True)]
     bedside = Bedside.of(first.population, first.backend, [h for h, _, _ in joined], [f for _, f, _ in joined])
     method.check(bedside)

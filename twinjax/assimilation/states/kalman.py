@@ -15,7 +15,7 @@ from twinjax.assimilation.methods.kalman import AbstractKalman, EnsembleKalman
 from twinjax.assimilation.states.belief import StateNormal, StateParticles
 from twinjax.assimilation.states.noise import ProcessNoise
 from twinjax.assimilation.states.stretches import Course, Stretches, check
-from twinjax.assimilation.states.walk import course, innovations_of, read, row_of, stretches, told
+from twinjax.assimilation.states.walk import course, innovations_of, read, row_of, stretches, told_normal
 from twinjax.models.base import state_names
 from twinjax.population.population import Population
 from twinjax.solve.compiling import compiled
@@ -141,8 +141,7 @@ def _extended(c: Course, o: Any, line: Stretches, belief: StateNormal, variance:
             new = left @ spread @ left.T + r.variance * jnp.outer(gain, gain)
             moved = z + gain * (r.value - r.mean)
             moved = moved.at[:states].max(c.least)
-            objective = (r.value - r.mean) ** 2 / total + jnp.log(total)
-            said = told(jnp.zeros(1), r.mean[None], total[None], r.value, objective)
+            said = told_normal(r.mean, total, r.value)
             return jnp.where(row >= 0, moved, z), jnp.where(row >= 0, new, spread), said
 
         z, spread, said = jax.vmap(one)(z, spread, o, own, w.end, w.row)
@@ -211,8 +210,7 @@ def ensemble_turn(
         less = 1.0 / (1.0 + jnp.sqrt(noise / total))
         new = center + gain * (value - middle) + away - less * jnp.outer(off, gain)
         new = new.at[:, :states].max(c.least)
-        said = told(jnp.zeros(1), middle[None], total[None], value, (value - middle) ** 2 / total + jnp.log(total))
-        return jnp.where(row >= 0, new, z), said
+        return jnp.where(row >= 0, new, z), told_normal(middle, total, value)
 
     z, said = jax.vmap(one)(z, o, own, (w.begin, w.end, w.row), keys)
     return z, good, said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -26,7 +27,8 @@ class StateParticleFilter(AbstractAssimilation):
     """The bootstrap filter: particles go on by the equations and the noise, and are weighted by what is measured.
 
     Neither linear nor normal. Where too few particles count they are resampled, and their random effects, which no
-    noise renews, drawn from a kernel about each that keeps their mean and covariance.
+    noise renews, drawn from a kernel about each that keeps their mean and covariance. A measurement that no particle
+    can explain is passed by, and the update does not count as settled.
 
     **Parameters**: `noise`; `particles`; `enough`, share of them below which the effective sample size leads to
     resampling; `discount`, how narrow the kernel is, 1 for none.
@@ -78,14 +80,22 @@ def _filtered(
         z = z.at[:, :states].max(c.least)
         at = row_of(o, row)
         r = jax.vmap(lambda z: read(c, at, own, time, z[:states], z[states:]))(z)
-        objective = jnp.where((code == 0) & jnp.isfinite(r.objective), r.objective, jnp.inf)
-        said = told(log_weight, r.mean, r.variance, r.value[0], objective)
-        new = log_weight - jnp.where(row >= 0, 0.5 * objective, 0.0)
-        new = new - logsumexp(new)
+        solved = (code == 0) & jnp.all(jnp.isfinite(z), axis=1) & jnp.isfinite(r.mean)
+        objective = jnp.where(solved & jnp.isfinite(r.objective), r.objective, jnp.inf)
+        said = told(log_weight, dataclasses.replace(r, objective=objective), solved)
+        before, _ = weighed(log_weight, jnp.where(solved, 0.0, -jnp.inf))
+        new, learnt = weighed(before, jnp.where(row >= 0, -0.5 * objective, 0.0))
         count = effective(new)
         poor = count < method.enough * many
         z = jnp.where(poor, kernel(third, z[systematic(second, new, many)], new, z), z)
+        count = jnp.where(learnt, count, 0.0)
         return z, jnp.where(poor, -jnp.log(many), new), jnp.where(row >= 0, count, jnp.inf), said
+
+    def weighed(log_weight: Any, more: Any) -> tuple[Any, Any]:
+        """Weights by what is learnt besides, as they were where that leaves none; whether it leaves one."""
+        new = log_weight + more
+        total = logsumexp(new)
+        return jnp.where(jnp.isfinite(total), new - total, log_weight), jnp.isfinite(total)
 
     def kernel(key: Any, chosen: Any, log_weight: Any, z: Any) -> Any:
         """Random effects drawn anew about those chosen."""

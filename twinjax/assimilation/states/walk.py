@@ -15,11 +15,12 @@ from jax.scipy.special import logsumexp, ndtr
 from twinjax.assimilation.bedside import Bedside
 from twinjax.assimilation.innovation import Innovations
 from twinjax.assimilation.states.stretches import Course, Stretches, Target
+from twinjax.estimation.contributions import cumulative, spread
 from twinjax.estimation.likelihood import terms
 from twinjax.estimation.moments import moments, transformed
 from twinjax.estimation.observed import Observations, select
 from twinjax.models.base import no_input, output_names
-from twinjax.observation import Errors
+from twinjax.observation import QUANTIFIED, Errors
 from twinjax.solve.flat import unravel
 from twinjax.solve.problem import Problem
 
@@ -58,12 +59,13 @@ def stretches(bedside: Bedside, time: Any, step: float) -> Stretches:
 
 class Reading(eqx.Module):
     """What the model says of one measurement: mean and variance of what would be measured, what was (all transformed as
-    the residual error is), and -2 log of its density.
+    the residual error is), how probable a smaller one is, and -2 log of its density.
     """
 
     mean: Any
     variance: Any
     value: Any
+    below: Any
     objective: Any
 
 
@@ -76,7 +78,9 @@ def read(course: Course, o: Observations, own: dict[str, Any], time: Any, state:
     f = select(jax.tree.map(lambda v: jnp.reshape(v, (1,)), shown), o)
     m = moments(errors, outputs, o, f)
     y = transformed(errors, outputs, o, jnp.where(o.there, o.value, 1.0))
-    return Reading(m.mean[0], m.variance[0], y[0], terms(errors, outputs, o, f).objective[0])
+    variance = m.variance * spread(errors, outputs, o)
+    below = cumulative(errors, outputs, o, (y - m.mean) / jnp.sqrt(m.variance))
+    return Reading(m.mean[0], variance[0], y[0], below[0], terms(errors, outputs, o, f).objective[0])
 
 
 def row_of(o: Observations, row: Any) -> Observations:
@@ -85,25 +89,39 @@ def row_of(o: Observations, row: Any) -> Observations:
     return dataclasses.replace(one, row=None, reads=None)
 
 
-def told(log_weight: Any, mean: Any, variance: Any, value: Any, objective: Any) -> tuple[Any, ...]:
-    """Expected value, standard deviation, z, quantile and log density of one measurement, by a mixture `(parts,)`."""
+def told(log_weight: Any, r: Reading, solved: Any) -> tuple[Any, ...]:
+    """Expected value, standard deviation, z, quantile and log density of one measurement, by those parts of a mixture
+    `(parts,)` that are `solved`; NaN where none is.
+    """
+    log_weight = jnp.where(solved, log_weight, -jnp.inf)
     log_weight = log_weight - logsumexp(log_weight)
-    weight = jnp.exp(log_weight)
+    weight, value = jnp.exp(log_weight), r.value[0]
+    mean, variance, below = (jnp.where(solved, a, 0.0) for a in (r.mean, r.variance, r.below))
     expected = jnp.sum(weight * mean)
     sd = jnp.sqrt(jnp.sum(weight * (variance + jnp.square(mean - expected))))
-    quantile = jnp.sum(weight * ndtr((value - mean) / jnp.sqrt(variance)))
-    return expected, sd, (value - expected) / sd, quantile, logsumexp(log_weight - 0.5 * objective)
+    return expected, sd, (value - expected) / sd, jnp.sum(weight * below), logsumexp(log_weight - 0.5 * r.objective)
+
+
+def told_normal(mean: Any, variance: Any, value: Any) -> tuple[Any, ...]:
+    """The same by one normal distribution."""
+    sd = jnp.sqrt(variance)
+    z = (value - mean) / sd
+    return mean, sd, z, ndtr(z), -0.5 * ((value - mean) ** 2 / variance + jnp.log(variance))
 
 
 def innovations_of(bedside: Bedside, line: Stretches, found: tuple[Any, ...]) -> Innovations:
     """Those of every turn, `(turns, patients)` each, at their rows."""
+    p, o = bedside.population, bedside.design.observed
+    outputs, errors = output_names(p.model), p.errors(p.theta)
     row, fresh = np.asarray(line.row), np.asarray(bedside.fresh)
+    residual = np.isin(np.asarray(o.output), [outputs.index(n) for n in errors.residuals])
+    known = residual & (np.asarray(o.censored) == QUANTIFIED)
     turn, who = np.nonzero(row >= 0)
     made = []
-    for values in found[:4]:
+    for values, said in zip(found[:4], (residual, residual, known, known), strict=True):
         table = np.full(fresh.shape, np.nan)
         table[who, row[turn, who]] = np.asarray(values)[turn, who]
-        made.append(table)
+        made.append(np.where(said, table, np.nan))
     density = np.where(row >= 0, np.asarray(found[4]), 0.0).sum(axis=0)
     return Innovations(*made, log_density=density)
 
