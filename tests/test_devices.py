@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from twinjax.devices import MONITORS, PUMPS, GlucoseMonitor
+from twinjax.devices import MONITORS, PUMPS, GlucoseMonitor, InsulinPump
 from twinjax.models import GlucoseSensor, UVAPadova, coupled
 from twinjax.models.base import no_input
 
@@ -57,3 +57,19 @@ def test_a_pump_gives_whole_steps_within_limits():
     np.testing.assert_allclose(given.rate, [1.0, 0.5, 3.35 * 60.0])
     with pytest.raises(ValueError, match="increase"):
         pump.regimen([(0.0, 1.0), (0.0, 2.0)], until=1.0)
+
+
+def test_a_pump_refuses_what_is_no_number_and_what_comes_after_its_end():
+    pump = PUMPS["Insulet"]
+    for basal, boluses in ((np.nan, ()), ([(0.0, np.inf)], ()), (1.0, [(1.0, np.nan)])):
+        with pytest.raises(ValueError, match="give a finite number"):
+            pump.regimen(basal, boluses, until=24.0)
+    for at in (24.0, np.nan):
+        with pytest.raises(ValueError, match="does not come before 24"):
+            pump.regimen(1.0, [(at, 2.0)], until=24.0)
+    with pytest.raises(ValueError, match="increase"):
+        pump.regimen([(0.0, 1.0), (np.nan, 2.0)], until=24.0)
+    with pytest.raises(ValueError, match="above zero"):
+        InsulinPump(basal_step=np.nan)
+    with pytest.raises(ValueError, match="limits are zero or above"):
+        InsulinPump(bolus_most=np.nan)
