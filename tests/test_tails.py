@@ -8,6 +8,7 @@ import scipy.optimize
 import scipy.stats
 
 import twinjax as tj
+from twinjax.assimilation.twin import random_key
 from twinjax.estimation.likelihood import observations, terms
 from twinjax.models import OneCompartment
 
@@ -97,8 +98,13 @@ def test_the_mode_is_that_of_the_posterior(low):
     assert twin.trail[-1]["settled"]
     np.testing.assert_allclose(twin.belief.mean[0], found.x, atol=1e-6)
     first = twin.trail[-1]["innovations"][0]
-    assert first["quantile"] == pytest.approx(0.5, abs=0.5)
-    assert first["sd"] ** 2 > 2.0 * (0.1 * 4.0) ** 2  # Student's variance is twice the square of its scale
+    before = tj.Twin.of(population(tj.StudentT(tj.Proportional(0.1), 4.0)), doses=DOSES)
+    eta = before.belief.draw(jax.random.fold_in(random_key(before.seed, 1, "learn"), 1), 256)[0]  # those it judges by
+    v = 40.0 * np.exp(eta[:, 1])
+    f = 200.0 / v * np.exp(-3.0 * np.exp(eta[:, 0]) / v * 2.0)
+    assert first["quantile"] == pytest.approx(np.mean(scipy.stats.t(4.0).cdf((4.4 - f) / (0.1 * f))), rel=1e-9)
+    variance = np.mean(2.0 * (0.1 * f) ** 2) + np.var(f)  # Student's is twice the square of its scale
+    assert first["sd"] ** 2 == pytest.approx(variance, rel=1e-9)
 
 
 def test_a_gross_outlier_moves_the_twin_little():
