@@ -224,7 +224,10 @@ class Killer:
         for _, k, seconds in (line.split() for line in lines if line.startswith("done")):
             if int(k) >= self.done:  # one that is sent again takes no time
                 self.done, self.pace = int(k) + 1, 0.9 * self.pace + 0.1 * float(seconds)
-        if os.waitpid(child, 0)[1] == signal.SIGKILL:  # else it had come to the end before
+        status = os.waitpid(child, 0)[1]
+        if status not in (0, signal.SIGKILL):
+            raise RuntimeError("a process ended by itself; what it said is above")
+        if status == signal.SIGKILL:  # else it had come to the end before
             self.kills += 1
             self.again += max(0, known - start)
             self.inside += bool(lines) and lines[-1].startswith("begun")

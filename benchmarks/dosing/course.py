@@ -195,7 +195,9 @@ def judged(
     began: float,
     **more: Any,
 ) -> None:
-    """Shares in range and overdosed: at the end, and over all times that count."""
+    """Shares in range and overdosed: at the end, and over all times that count; and how many patients could not be
+    solved, whose values are neither.
+    """
 
     def shares(v: np.ndarray, name: str) -> dict[str, float]:
         return {
@@ -207,6 +209,7 @@ def judged(
         drug=drug,
         arm=arm,
         patients=len(last),
+        unsolved=int(np.sum(~np.isfinite(np.column_stack([last, all_])).all(axis=1))),
         **shares(last, "last"),
         **shares(all_, "all"),
         **more,
