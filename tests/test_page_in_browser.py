@@ -58,7 +58,7 @@ def page(browser):
           const said = answers[path];
           if (sent.body) asked.push(JSON.parse(sent.body));
           if (held) await held;
-          return { ok: true, status: 200, json: async () => said };
+          return { ok: !said.error, status: 200, json: async () => said };
         }""")
     say(browser, "/api/view", view("a", 10.0))
     for name in ("figure.js", "page.js"):
@@ -84,8 +84,12 @@ def fill(page, **values):
 
 
 def test_doses_of_a_newer_twin_are_not_drawn_on_the_old_forecast(page):
-    say(page, "/api/view", view("b", 20.0))
+    say(page, "/api/view", {"error": "the file is gone"})
     say(page, "/api/what-if", {**forecast(30.0, 30.0), "hash": "b", "doses": []})
+    page.run("simulate()")
+    assert page.run("[state.view.hash, state.other]") == ["a", None]
+    assert (text(page, "trouble"), "could not be read" in text(page, "dose-said")) == ("the file is gone", True)
+    say(page, "/api/view", view("b", 20.0))
     page.run("simulate()")
     assert page.run("[state.view.hash, state.other, document.querySelector('.line-orange')]") == ["b", None, None]
     assert "New data had come" in text(page, "dose-said")

@@ -191,7 +191,9 @@ function regimen() {
 // Whether an answer is of the twin that is shown. Where a newer one has come since, that is shown in its place.
 async function current(found, view) {
   if (found.hash === state.view.hash) return true;
-  if (view === state.view) await load();
+  if (view !== state.view) return false;
+  await load();
+  if (view === state.view) throw new Error("New data have come for this patient and could not be read.");
   return false;
 }
 
