@@ -13,10 +13,13 @@ from browser import CHROMIUM, Browser
 from typer.testing import CliRunner
 
 import twinjax as tj
+from twinjax.assimilation.forecast import altered
+from twinjax.assimilation.recommend import _cut, _rows
 from twinjax.cli import app
 from twinjax.models import OneCompartment
 from twinjax.page import Desk, Gate, Page
-from twinjax.page.shown import POINTS, grid, plan_of
+from twinjax.page.asked import question
+from twinjax.page.shown import POINTS, grid, plain, plan_of
 from twinjax.stream import Ward
 
 DRUG = tj.Population(
@@ -99,6 +102,17 @@ def test_the_command_refuses_before_it_opens_anything(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_gate_says_and_takes(tmp_path):
+    assert TOKEN not in repr(Gate("127.0.0.1", TOKEN))
+    with pytest.raises(ValueError, match="leave --name out"):
+        Gate("127.0.0.1", None, ("ward.example",))
+    wide = Gate("Ward.Example", TOKEN, ("Clinic.Example",))
+    assert wide.known_host("ward.example:8765")
+    assert wide.known_host("clinic.example:8765")
+    with pytest.raises(ValueError, match="give both"):  # and not plain HTTP
+        Page(lambda: pytest.fail("opened"), Gate("127.0.0.1"), 0, key=tmp_path / "key.pem")
+
+
 def test_another_name_that_leads_here_is_not_answered():
     local, wide = Gate("127.0.0.1"), Gate("0.0.0.0", TOKEN, ("ward.example",))
     for said in ("127.0.0.1:8765", "localhost:8765", "[::1]:8765", "LOCALHOST"):
@@ -128,6 +142,9 @@ def test_only_the_page_itself_may_ask(page):
     assert asked(page, "/api/what-if", "{" + " " * 70_000)[0] == 413
     assert asked(page, "/api/what-if", "[1]")[2] == {"error": "a question is a JSON object"}
     assert "no JSON" in asked(page, "/api/what-if", "{")[2]["error"]
+    assert "brackets" in asked(page, "/api/what-if", "[" * 60_000)[2]["error"]
+    assert asked(page, "/api/what-if", "", **{"Content-Length": "\xb2"})[0] == 411
+    assert asked(page, "/api/what-if", body, Origin="http://[")[0] == 403
     assert asked(page, "/../pyproject.toml")[0] == asked(page, "/api/else")[0] == asked(page, "/api/else", {})[0] == 404
     status, headers, found = asked(page, "/api/what-if", body, Origin=f"http://127.0.0.1:{port}")
     assert (status, found["doses"]) == (200, [])
@@ -148,13 +165,17 @@ def test_a_token_is_asked_for_and_becomes_a_cookie(file, monkeypatch):
         wrong = asked(page, "/token", {"token": TOKEN + "r"})
         assert (wrong[0], wrong[2], wrong[1]["Set-Cookie"]) == (401, {"error": "this is not the token"}, None)
         assert asked(page, "/api/hash", Authorization="Bearer " + TOKEN[:-1])[0] == 401
-        assert asked(page, "/api/hash", Cookie="twinjax=" + "0" * 64)[0] == 401
+        assert asked(page, "/api/hash", Cookie=f"twinjax_{page.server_address[1]}=" + "0" * 64)[0] == 401
         assert asked(page, "/api/hash?token=" + TOKEN)[0] == 401
         assert asked(page, "/api/hash", Authorization="Bearer " + TOKEN)[0] == 200
         cookie = asked(page, "/token", {"token": TOKEN})[1]["Set-Cookie"]
         assert TOKEN not in cookie
         assert {"HttpOnly", "SameSite=Strict"} <= set(cookie.split("; "))
         assert asked(page, "/api/hash", Cookie=cookie.partition(";")[0])[0] == 200
+        # another page's on another port, and an application's that no parser takes
+        others = "twinjax_1=" + "0" * 64 + '; {"a b": [1]}="; '
+        assert asked(page, "/api/hash", Cookie=others + cookie.partition(";")[0])[0] == 200
+        assert asked(page, "/token", '{"token": "\\ud800"}')[0] == 401
         assert "To the forecast" in asked(page, "/", Cookie=cookie.partition(";")[0])[2]
     finally:
         page.shutdown()
@@ -219,6 +240,9 @@ def test_other_doses_are_those_of_what_if(page):
         ("recommend", {**TARGET, "start": 20}, "in the past"),
         ("recommend", {**TARGET, "tablets": ["x"]}, "give numbers with commas between"),
         ("recommend", {**TARGET, "risk": 10}, "a probability from 0 to 1"),
+        ("recommend", {**TARGET, "tablets": [0, 5]}, "each is above zero"),
+        ("recommend", {**TARGET, "most": 11}, "whole number from 1 to 10"),
+        ("recommend", {**TARGET, "every": [1], "until": 600}, "more than 240 doses"),
         ("recommend", {**TARGET, "tablet": [1]}, "did you mean 'tablets'"),
     ],
 )  # fmt: skip
@@ -239,6 +263,42 @@ def test_candidates_reach_the_target(page):
     order = [(c["toxicity"] > found["risk"], -c["both"]) for c in found["candidates"]]
     assert order == sorted(order)
     assert len(best["forecast"]["time"]) == POINTS
+
+
+def test_schedules_are_judged_by_their_own_last_interval(page):
+    """A 12-hourly one is not judged by hours in which it is given no more."""
+    found = asked(page, "/api/recommend", {**TARGET, "every": [12, 24], "quantity": "lowest"})[2]["candidates"]
+    assert {c["every"] for c in found} == {12.0, 24.0}
+    for c in found:
+        trough = 54.0 + c["every"]  # the last doses are at 54: of 30, 42, 54 and of 30, 54
+        f = c["forecast"]
+        # other draws of as many: three standard errors of the difference of two medians of 40 where cl is unsure by
+        # 0.2; 12 h later it is 2.5 times lower
+        own = np.interp(trough, f["time"], f["outputs"]["plasma"]["median"])
+        assert c["quantity"] == pytest.approx(own, rel=3 * 0.2 * 1.25 * np.sqrt(2 / 40))
+
+
+def test_a_candidate_from_now_on_keeps_all_its_doses(page):
+    """Beside the plan it is the same as it was judged, that at the latest measurement included."""
+    target = {**TARGET, "start": None}
+    c = asked(page, "/api/recommend", target)[2]["candidates"][0]
+    assert (c["start"], c["doses"][0]["time"], c["doses"][0]["count"]) == (26.0, 26.0, 3)
+    beside = asked(page, "/api/what-if", {"doses": c["doses"]})[2]
+    assert [d["time"] for d in beside["doses"]] == [26.0, 38.0, 50.0]
+    at = 49.0, 58.0  # of both grids
+    one, two = (np.interp(at, f["time"], f["outputs"]["plasma"]["median"]) for f in (c["forecast"], beside))
+    np.testing.assert_allclose(one, two, rtol=0.01)  # straight lines between times 1.5 h apart
+
+
+def test_a_dose_on_record_at_the_latest_measurement_stays():
+    twin = tj.Twin.of(DRUG, doses=tj.Regimen.repeat(300, every=12, count=3))  # the first is at 0, which is now
+    target = {**TARGET, "start": None}
+    assert question(target, twin, ["plasma"], ["central"], None).limits.start == 12.0
+    limits = question({**target, "start": 0.0}, twin, ["plasma"], ["central"], None).limits
+    doses = tj.Regimen.repeat(10, every=12, count=6)
+    history = altered(twin, doses, _cut(twin, limits))
+    assert history.doses.amount[:2].tolist() == [300.0, 10.0]
+    assert _rows(history, 6, 2, 8).tolist() == [-1, 0, 1, 1, 1, 1, 1, -1]
 
 
 def test_an_edit_compiles_nothing(page):
@@ -275,16 +335,42 @@ def test_a_newer_twin_is_seen(file, page):
 
 
 def test_a_patient_who_is_not_there(file):
+    closed = []
+
+    class Closing(Ward):
+        def close(self):
+            closed.append(self)
+            super().close()
+
     with pytest.raises(ValueError, match="there is no patient 'P9'; there are Anna"):
-        Page(lambda: Desk(Ward(file, DRUG, method=tj.ExtendedKalman()), "P9"), Gate("127.0.0.1"), 0)
+        Page(lambda: Desk.opened(lambda: Closing(file, DRUG, method=tj.ExtendedKalman()), "P9"), Gate("127.0.0.1"), 0)
+    assert len(closed) == 1
 
 
 def test_times_of_curves_miss_no_dose():
-    found = grid(0.0, 96.0, [np.arange(0.0, 96.0, 12.0)])
+    found = grid(0.0, 24.0, 96.0, [np.arange(0.0, 96.0, 12.0)])
     assert len(found) == POINTS
     assert np.all(np.diff(found) >= 0)
     assert set(np.arange(12.0, 96.0, 12.0)) <= set(found)
-    assert len(grid(0.0, 96.0, [np.arange(0.0, 96.0, 0.5)])) == POINTS
+    assert len(grid(0.0, 0.0, 96.0, [np.arange(0.0, 96.0, 0.5)])) == POINTS
+
+
+def test_a_long_history_leaves_the_forecast_its_times():
+    """Fifty days of doses: those to come are all marked, and two thirds of the even times are ahead."""
+    found = grid(0.0, 1200.0, 1272.0, [np.arange(0.0, 1272.0, 12.0)])
+    assert len(found) == POINTS
+    assert set(np.arange(1200.0, 1272.0, 12.0)) <= set(found)
+    ahead = found[found >= 1200.0]
+    assert len(ahead) > 45
+    assert np.max(np.diff(ahead)) < 2.0
+
+
+def test_numbers_stay_what_they_are():
+    """A plan that is sent back as it came is not in the past, and two doses of one time stay two."""
+    assert plain(1234.568333) == 1234.568333
+    twice = tj.Regimen.dose(50, at=1234.568333) + tj.Regimen.dose(50, at=1234.568333)
+    rows = plan_of(tj.Twin.of(DRUG, doses=twice).history, 0.0, {"central": "mg"})
+    assert [(r["time"], r["every"], r["count"]) for r in rows] == [(1234.568333, 0.0, 1)] * 2
 
 
 def test_doses_are_shown_as_repeats():

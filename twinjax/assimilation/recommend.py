@@ -114,9 +114,11 @@ def recommend(
     variables = 2 if constraints.loading else 1
     unit = (1.0,) * variables
     regimens = [s.regimen(unit, constraints.into, constraints.over) for s in schedules]
-    histories = [altered(twin, r, constraints.start) for r in regimens]
+    cut = _cut(twin, constraints)
+    histories = [altered(twin, r, cut) for r in regimens]
     problem, covariates = posed(twin.population, histories, np.broadcast_to(times, (len(regimens), len(times))))
-    rows = np.stack([_rows(h, constraints.start, variables, problem.doses.given.shape[1]) for h in histories])
+    room = problem.doses.given.shape[1]
+    rows = np.stack([_rows(h, len(r), variables, room) for h, r in zip(histories, regimens, strict=True)])
     eta = _drawn(twin, draws)
     before = _before(twin, constraints)
     known = constraints.amounts
@@ -140,7 +142,7 @@ def recommend(
 
     def judged(tried: Sequence[tuple[Schedule, tuple[float, ...]]]) -> list[Candidate]:
         regimens, made = [s.regimen(c, constraints.into, constraints.over) for s, c in tried], []
-        found = _judged(twin, [altered(twin, r, constraints.start) for r in regimens], wanted, harms, eta)
+        found = _judged(twin, [altered(twin, r, cut) for r in regimens], wanted, harms, eta)
         for (s, c), r, (p, harm, both, quantities) in zip(tried, regimens, found, strict=True):
             name = " then ".join(f"{a:g}" for a in dict.fromkeys(c)) + f" every {s.every:g} from {s.start:g}"
             made.append(Candidate(name, r, p, harm, both, quantities, c, s, constraints.tablets_of(c[-1])))
@@ -151,7 +153,7 @@ def recommend(
         least = {s: min(c[-1] for t, c in tried if t is s) for s, _ in tried}
         smaller = [(s, (a,) * variables) for s, amount in least.items() for a in constraints.below(amount)]
         made += judged(smaller) if smaller else []
-    return _ranked(made, risk, keep)
+    return ranked(made, risk, keep)
 
 
 def compare_therapies(
@@ -178,7 +180,7 @@ def compare_therapies(
         eta = _drawn(own, draws)
         p, harm, both, quantities = _judged(own, [altered(own, regimen, after)], wanted, harms, eta)[0]
         made.append(Candidate(name, regimen, p, harm, both, quantities))
-    return _ranked(made, risk, len(made))
+    return ranked(made, risk, len(made))
 
 
 def _drawn(twin: Twin, draws: int) -> Any:
@@ -323,7 +325,9 @@ def _judged(
     return made
 
 
-def _ranked(made: list[Candidate], risk: float, keep: int) -> Recommendation:
+def ranked(made: Sequence[Candidate], risk: float, keep: int) -> Recommendation:
+    """The best so many: those within the accepted risk first, then by the probability of all goals without harm."""
+
     def merit(c: Candidate) -> tuple[bool, float, float]:
         both = c.both if math.isfinite(c.both) else -1.0
         return not c.toxicity <= risk, -both, float(np.sum(np.asarray(c.regimen.amount)))
@@ -331,11 +335,17 @@ def _ranked(made: list[Candidate], risk: float, keep: int) -> Recommendation:
     return Recommendation(tuple(sorted(made, key=merit)[:keep]), risk)
 
 
-def _rows(history: History, start: float, variables: int, room: int) -> np.ndarray:
-    """Which variable scales each dose row, -1 for none: the last for every new dose, those before for the first."""
+def _cut(twin: Twin, constraints: Constraints) -> float:
+    """From when on what was planned is left out; a dose on record at the latest measurement stays."""
+    return float(np.nextafter(twin.now, np.inf)) if constraints.start == twin.now else constraints.start
+
+
+def _rows(history: History, new: int, variables: int, room: int) -> np.ndarray:
+    """Which variable scales each dose row, -1 for none: the last for every new dose (the last `new` of the history),
+    those before for the first.
+    """
     found = np.full(room, -1)
-    new = np.flatnonzero(np.asarray(history.doses.time) >= start)
-    for k, row in enumerate(new):
+    for k, row in enumerate(range(len(history.doses) - new, len(history.doses))):
         found[row] = min(k, variables - 1)
     return found
 
@@ -343,12 +353,13 @@ def _rows(history: History, start: float, variables: int, room: int) -> np.ndarr
 def _before(twin: Twin, constraints: Constraints) -> list[tuple[float, float]]:
     """Doses of the same kind in the day before, which count to the daily amount."""
     doses, start, states = twin.history.doses, constraints.start, state_names(twin.population.model)
+    cut = _cut(twin, constraints)
 
     def state(into: str | int) -> str:
         return states[into - 1] if isinstance(into, int) else resolve(into, states)
 
     each, own = zip(np.asarray(doses.time), np.asarray(doses.amount), doses.kinds, strict=True), state(constraints.into)
-    return [(float(t), float(a)) for t, a, k in each if start - 24.0 < t < start and state(k.into) == own]
+    return [(float(t), float(a)) for t, a, k in each if start - 24.0 < t < cut and state(k.into) == own]
 
 
 def _middle(constraints: Constraints) -> float:

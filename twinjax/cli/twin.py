@@ -149,7 +149,7 @@ def recommend(
         float | None, typer.Option(help="Time of the earliest first dose; default the last record.")
     ] = None,
     quantity: Annotated[
-        str, typer.Option(help="What of the output: lowest, average or highest of the last interval.")
+        str, typer.Option(help="What of the output: lowest, average or highest of the last interval of each schedule.")
     ] = ("average"),
     every: Annotated[str, typer.Option(help="Intervals to choose from, with commas.")] = "12,24",
     tablets: Annotated[str | None, typer.Option(help="Strengths, with commas; any amount if left out.")] = None,
@@ -165,27 +165,21 @@ def recommend(
 
     Example: `twinjax twin recommend ward.sqlite P1 --output plasma --lower 8 --upper 12 --until 96 --tablets 100,200`
     """
-    from twinjax.assimilation.goals import Average, Goal, Highest, Lowest
-    from twinjax.assimilation.prescription import Constraints
-    from twinjax.assimilation.recommend import recommend as sought
     from twinjax.cli.cache import keep_compiled
+    from twinjax.io.messages import output_units
+    from twinjax.page.asked import answered, question, takers
 
     keep_compiled()
-    kinds = {"lowest": Lowest, "average": Average, "highest": Highest}
-    if quantity not in kinds:
-        raise ValueError(f"--quantity {quantity!r} is none of {', '.join(kinds)}")
     ward = _ward(store)
     own = _known(ward, patient)
-    intervals, first = tuple(_list(every, "--every")), own.now if start is None else start
-    epoch = ward.epoch(patient)
-    limits = Constraints(
-        start=first, until=until, into=1 if into is None else into, every=intervals, most=most, hours=hours,
-        tablets=tuple(_list(tablets, "--tablets")) if tablets else (),
-        midnight=0.0 if epoch is None else epoch.hour + epoch.minute / 60.0,
-    )  # fmt: skip
-    goal = Goal(kinds[quantity](output, until, until + max(intervals)), lower, upper)
-    harm = () if peak is None else (Goal(Highest(output, first, until + max(intervals)), upper=peak),)
-    found = sought(own, goal, limits, toxicity=harm, risk=risk)
+    asked = {
+        "output": output, "quantity": quantity, "lower": lower, "upper": upper, "start": start, "until": until,
+        "every": _list(every, "--every"), "tablets": _list(tablets, "--tablets") if tablets else None, "most": most,
+        "into": into, "hours": list(hours), "peak": peak, "risk": risk,
+    }  # fmt: skip
+    model = own.population.model
+    q = question(asked, own, list(output_units(model)), list(takers(model)), ward.epoch(patient))
+    found = answered(own, q)
     rows = found.table
     if json:
         print_json({"patient": patient, "hash": own.hash, "acceptable": found.acceptable,
@@ -211,7 +205,8 @@ def serve(
         typer.Option(envvar="TWINJAX_TOKEN", help="Secret that the page asks for; best set in the environment."),
     ] = None,
     name: Annotated[
-        list[str] | None, typer.Option(help="Name by which the page is called besides; repeatable.")
+        list[str] | None,
+        typer.Option(help="Name by which the page is called besides, as behind a proxy; needs a token; repeatable."),
     ] = None,
     certificate: Annotated[Path | None, typer.Option(help="File (PEM) for HTTPS.", exists=True)] = None,
     key: Annotated[Path | None, typer.Option(help="The certificate's key, where it is a file of its own.")] = None,
@@ -220,9 +215,10 @@ def serve(
 ) -> None:
     """A patient's page for the browser: measurements, forecast, other doses, candidates, audit trail.
 
-    It opens on this computer only. Another `--host` asks for a token: set TWINJAX_TOKEN to a secret, and give
-    `--certificate`, as without it whoever is between can read along. The page works offline and changes nothing in the
-    ward; `twinjax twin update` may go on meanwhile, and the page says when new data have come.
+    It opens on this computer only, but for every account of it: where others have one, set TWINJAX_TOKEN to a secret.
+    Another `--host` or a `--name` needs that token; give `--certificate` then, as without it whoever is between can
+    read along. The page works offline and changes nothing in the ward; `twinjax twin update` may go on meanwhile, and
+    the page says when new data have come.
 
     Example: `twinjax twin serve ward.sqlite P1`
     """
@@ -230,12 +226,13 @@ def serve(
     from twinjax.page import Desk, Gate
     from twinjax.page import serve as served
 
-    gate = Gate(host, token, tuple(n.lower() for n in name or ()))
+    gate = Gate(host, token, tuple(name or ()))
     if token is not None and certificate is None and not gate.local:
         stderr().print("without --certificate the page and its token are sent unencrypted", style="yellow")
     keep_compiled()
     served(
-        lambda: Desk(_ward(store), patient, horizon=horizon), gate, port, certificate=certificate, key=key,
+        lambda: Desk.opened(lambda: _ward(store), patient, horizon=horizon), gate, port,
+        certificate=certificate, key=key,
         said=lambda line: stderr().print(line, markup=False, highlight=False, soft_wrap=True),
     )  # fmt: skip
 

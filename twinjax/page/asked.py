@@ -8,12 +8,19 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from twinjax.assimilation.goals import AbstractWindow, Average, Goal, Highest, Lowest
-from twinjax.assimilation.prescription import Constraints
+from twinjax.assimilation.prescription import Constraints, Schedule
+from twinjax.assimilation.recommend import Recommendation, ranked, recommend
 from twinjax.assimilation.twin import Twin
+from twinjax.models.base import AbstractModel, no_input
 from twinjax.naming import resolve, suggestion
+from twinjax.units import declared
 
 DAY = 24.0
+MOST_DOSES = 240
+_MOST_TABLETS = 10
 QUANTITIES: dict[str, type[AbstractWindow]] = {"lowest": Lowest, "average": Average, "highest": Highest}
 _KEYS = ("output", "quantity", "lower", "upper", "start", "until", "every", "tablets", "most", "into", "hours", "over",
          "daily", "loading", "peak", "risk")  # fmt: skip
@@ -21,32 +28,75 @@ _KEYS = ("output", "quantity", "lower", "upper", "start", "until", "every", "tab
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """What was asked, understood: `until` is the end of the last interval, up to which a goal looks."""
+    """What was asked, understood. A schedule is judged by its own last interval: from its last dose on, as long as it
+    leaves between doses, so that none is judged by hours in which it would long have been given again.
+    """
 
     output: str
-    goal: Goal
-    harms: tuple[Goal, ...]
+    quantity: type[AbstractWindow]
     limits: Constraints
     risk: float
-    until: float
     lower: float
     upper: float
     peak: float | None
 
+    def goal(self, schedule: Schedule) -> Goal:
+        """Of the last interval of a schedule."""
+        last = float(schedule.times[-1])
+        return Goal(self.quantity(self.output, last, last + schedule.every), self.lower, self.upper)
+
+    def harms(self, schedule: Schedule) -> tuple[Goal, ...]:
+        """From the first dose that could be given to the end of the last interval; none where no peak was said."""
+        end = float(schedule.times[-1]) + schedule.every
+        return () if self.peak is None else (Goal(Highest(self.output, self.limits.start, end), upper=self.peak),)
+
+    @property
+    def until(self) -> float:
+        """The latest end of a last interval."""
+        return max(float(s.times[-1]) + s.every for s in self.limits.schedules)
+
+
+def answered(twin: Twin, q: Question, *, draws: int = 300, keep: int = 10) -> Recommendation:
+    """Candidates of all schedules, the best first, each sought and judged over its own last interval.
+
+    **Raises** `ValueError` where no schedule has a dose that is allowed.
+    """
+    made, refused = [], None
+    for s in q.limits.schedules:
+        limits = dataclasses.replace(q.limits, every=(s.every,))
+        try:
+            found = recommend(twin, q.goal(s), limits, toxicity=q.harms(s), risk=q.risk, draws=draws, keep=keep)
+        except ValueError as error:
+            refused = refused or error
+        else:
+            made += found.candidates
+    if not made and refused is not None:
+        raise refused
+    return ranked(made, q.risk, keep)
+
+
+def takers(model: AbstractModel) -> dict[str, str]:
+    """States that take doses, and their units."""
+    inputs = {n for n, _ in declared(no_input(model)).items()}
+    return {n: str(u or "") for n, (u, _) in declared(model.initial()).items() if n in inputs}
+
 
 def question(
     asked: Mapping[str, Any], twin: Twin, outputs: Sequence[str], routes: Sequence[str],
-    epoch: datetime.datetime | None,
+    epoch: datetime.datetime | None, now: float | None = None,
 ) -> Question:  # fmt: skip
     """Of an object with `output`, `lower` and `upper` of the target, `until`; and, as `Constraints` has them,
     `quantity` (lowest, average or highest of the last interval), `start`, `every`, `tablets`, `most`, `into`, `hours`,
     `over`, `daily`, `loading`; `peak`, above which the output is harm at any time; the `risk` of it that is accepted.
 
+    Doses begin at `now` (default: the latest measurement), or, where one is on record for just then, an interval later.
     **Raises** `ValueError` for what is missing, unknown, no number, or contradicts itself.
     """
     for key in asked:
         if key not in _KEYS:
             raise ValueError(f"{key!r} means nothing here{suggestion(str(key), _KEYS)}")
+    if not routes:
+        raise ValueError("no state of this model takes doses, so none can be sought")
     output = resolve(str(asked.get("output") or outputs[0]), outputs, "output")
     kind = str(asked.get("quantity") or "average")
     if kind not in QUANTITIES:
@@ -54,32 +104,39 @@ def question(
     lower, upper = _number(asked, "lower", "the target's lower end"), _number(asked, "upper", "the target's upper end")
     if not lower < upper:
         raise ValueError(f"the target is from {lower:g} to {upper:g}: its lower end comes first")
-    first = _number(asked, "start", "the first dose", twin.now)
-    if first < twin.now:
-        raise ValueError(f"the first dose is at {first:g}, which is in the past: the latest record is at {twin.now:g}")
+    every = _numbers(asked, "every", "intervals", (12.0, 24.0), above=True)
+    tablets = _numbers(asked, "tablets", "strengths", (), above=True)
+    if min(every) < 1.0:
+        raise ValueError(f"an interval of {min(every):g}: give 1 or more")
+    now = twin.now if now is None else now
+    taken = bool(np.any(np.asarray(twin.history.doses.time) == now))
+    first = _number(asked, "start", "the first dose", now + min(every) if taken else now)
+    if first < now:
+        raise ValueError(f"the first dose is at {first!r}, which is in the past: doses may begin at {now!r}")
     last = _number(asked, "until", "the last dose")
     if not first < last <= first + 60 * DAY:
         raise ValueError(f"doses from {first:g} until {last:g}: give an end after the start, within 60 days")
-    every, tablets = _numbers(asked, "every", "intervals", (12.0, 24.0)), _numbers(asked, "tablets", "strengths", ())
-    if min(every) < 1.0:
-        raise ValueError(f"an interval of {min(every):g}: give 1 or more")
+    if (last - first) / min(every) + 1.0 > MOST_DOSES:
+        raise ValueError(f"every {min(every):g} from {first:g} until {last:g} makes more than {MOST_DOSES} doses; give "
+                         "longer intervals or an earlier end")  # fmt: skip
+    most = _number(asked, "most", "the number of tablets", 4.0)
+    if most not in range(1, _MOST_TABLETS + 1):
+        raise ValueError(f"the number of tablets is {most:g}; give a whole number from 1 to {_MOST_TABLETS}")
     hours = _numbers(asked, "hours", "hours of the day", (0.0, DAY))
     if len(hours) != 2:
         raise ValueError("hours of the day are two: the first and the last")
     limits = Constraints(
         start=first, until=last, into=resolve(str(asked.get("into") or routes[0]), routes, "state that takes doses"),
-        every=every, tablets=tablets, most=int(_number(asked, "most", "the number of tablets", 4.0)),
+        every=every, tablets=tablets, most=int(most),
         hours=(hours[0], hours[1]), midnight=0.0 if epoch is None else epoch.hour + epoch.minute / 60.0,
         over=_number(asked, "over", "the time of infusion", None), loading=bool(asked.get("loading")),
         daily=_number(asked, "daily", "the daily amount", math.inf),
     )  # fmt: skip
-    until, peak = last + max(every), _number(asked, "peak", "the highest safe value", None)
+    peak = _number(asked, "peak", "the highest safe value", None)
     risk = _number(asked, "risk", "the risk that is accepted", 0.1)
     if not 0.0 <= risk <= 1.0:
         raise ValueError(f"the risk that is accepted is {risk:g}; give a probability from 0 to 1")
-    harms = () if peak is None else (Goal(Highest(output, first, until), upper=peak),)
-    goal = Goal(QUANTITIES[kind](output, last, until), lower, upper)
-    return Question(output, goal, harms, limits, risk, until, lower, upper, peak)
+    return Question(output, QUANTITIES[kind], limits, risk, lower, upper, peak)
 
 
 def _number(asked: Mapping[str, Any], key: str, what: str, default: Any = ...) -> Any:
@@ -93,7 +150,10 @@ def _number(asked: Mapping[str, Any], key: str, what: str, default: Any = ...) -
     return float(value)
 
 
-def _numbers(asked: Mapping[str, Any], key: str, what: str, default: tuple[float, ...]) -> tuple[float, ...]:
+def _numbers(
+    asked: Mapping[str, Any], key: str, what: str, default: tuple[float, ...], *, above: bool = False,
+) -> tuple[float, ...]:  # fmt: skip
+    """Several numbers, not negative; `above` zero."""
     given = asked.get(key)
     if given is None or given == []:
         return default
@@ -101,6 +161,8 @@ def _numbers(asked: Mapping[str, Any], key: str, what: str, default: tuple[float
         isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) and x >= 0 for x in given
     ):
         raise ValueError(f"{what} are {given!r}; give numbers with commas between")
+    if above and 0 in given:
+        raise ValueError(f"{what} are {given!r}; each is above zero")
     if len(given) > 8:
         raise ValueError(f"these are {len(given)} {what}; give up to 8")
     return tuple(float(x) for x in given)

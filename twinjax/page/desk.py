@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from twinjax.assimilation.forecast import Forecast, altered, foreseen
 from twinjax.assimilation.history import History
-from twinjax.assimilation.recommend import Recommendation, recommend
+from twinjax.assimilation.recommend import Recommendation
+from twinjax.assimilation.states.belief import StateBelief
 from twinjax.assimilation.twin import Twin
 from twinjax.dosing import Regimen
 from twinjax.io.messages import Clock, output_units, read_message
-from twinjax.models.base import no_input, parameter_units
-from twinjax.page.asked import DAY, Question, question
-from twinjax.page.shown import curves, doses_of, grid, plain, plan_of
+from twinjax.models.base import parameter_units
+from twinjax.page.asked import DAY, MOST_DOSES, Question, answered, question, takers
+from twinjax.page.shown import curves, doses_in, doses_of, grid, plain, plan_of, repeats
 from twinjax.stream import Ward
-from twinjax.units import declared
 
 _DRAWS = 200
 _SHOWN = 6
@@ -37,13 +37,26 @@ class Desk:
     """
 
     def __init__(self, ward: Ward, patient: str, *, horizon: float = 72.0, draws: int = _DRAWS):
-        self.ward, self.patient, self.horizon, self.draws = ward, patient, horizon, draws
+        self.ward, self.patient, self.draws = ward, patient, draws
+        self.horizon = _between(horizon, "the horizon", 1e-3, 1e6)
         self._hash, self._known, self._ahead = "", None, None
-        model = ward.population.model
-        inputs = {n for n, _ in declared(no_input(model)).items()}
-        self.routes = {n: str(u or "") for n, (u, _) in declared(model.initial()).items() if n in inputs}
-        self.units = output_units(model)
-        _ = self.twin
+        self.routes, self.units = takers(ward.population.model), output_units(ward.population.model)
+        if isinstance(self.twin.belief, StateBelief):
+            raise ValueError(
+                f"the twins of this file learn by {self.twin.method.name}, which believes in states at the latest "
+                "measurement, and the page shows the past too and seeks doses; take MAP(), LaplaceImportance() or "
+                "ParticleFilter() for the page, or `twinjax twin forecast` for this file"
+            )
+
+    @staticmethod
+    def opened(open_ward: Callable[[], Ward], patient: str, **options: Any) -> Desk:
+        """At a ward that is opened for it, and closed again where the desk cannot be had. Parameters as above."""
+        ward = open_ward()
+        try:
+            return Desk(ward, patient, **options)
+        except BaseException:
+            ward.close()
+            raise
 
     @property
     def hash(self) -> str:
@@ -102,7 +115,7 @@ class Desk:
         horizon = _between(asked.get("horizon", self.horizon), "the horizon", 1e-3, 1e6)
         history = altered(twin, regimen)
         found = self._answer(twin, [history], horizon)[0]
-        return {**found, "hash": twin.hash, "doses": doses_of(history, self.routes, after=twin.now),
+        return {**found, "hash": twin.hash, "doses": plain(doses_in(regimen, self.routes)),
                 "milliseconds": round(1e3 * (time.perf_counter() - began))}  # fmt: skip
 
     def recommend(self, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,47 +123,57 @@ class Desk:
         began = time.perf_counter()
         twin = self.twin
         q: Question = question(asked, twin, list(self.units), list(self.routes), self.ward.epoch(self.patient))
-        found = recommend(twin, q.goal, q.limits, toxicity=q.harms, risk=q.risk, draws=self.draws, keep=_SHOWN)
-        histories = [altered(twin, c.regimen, q.limits.start) for c in found.candidates]
+        found = answered(twin, q, draws=self.draws, keep=_SHOWN)
+        start = q.limits.start
+        cut = None if start == twin.now else start  # a dose on record at the latest measurement stays
+        histories = [altered(twin, c.regimen, cut) for c in found.candidates]
+        before = [d for d in doses_of(twin.history, self.routes, after=twin.now) if d["time"] < start]
         ahead = self._answer(twin, histories + histories[-1:] * (_SHOWN - len(histories)), q.until - twin.now)
         return plain({
             "hash": twin.hash, "acceptable": found.acceptable, "risk": found.risk, "output": q.output,
             "lower": q.lower, "upper": q.upper, "peak": q.peak,
             "candidates": [
-                {**_candidate(found, k), "doses": plan_of(h, twin.now, self.routes), "forecast": a}
-                for k, (h, a) in enumerate(zip(histories, ahead, strict=False))
+                {**_candidate(found, k), "doses": repeats([*before, *doses_in(c.regimen, self.routes)]), "forecast": a}
+                for k, (c, a) in enumerate(zip(found.candidates, ahead, strict=False))
             ],
             "milliseconds": round(1e3 * (time.perf_counter() - began)),
         })  # fmt: skip
 
     def warm(self) -> Iterator[str]:
-        """Compile what is needed, saying before each part what it is: bands, few and many other doses, candidates."""
-        twin = self.twin
-        into = next(iter(self.routes), None)
-        yield "the forecast"
+        """Compile what is needed, saying before each part what it is: bands, few and many other doses, candidates.
+        What cannot be had beyond the forecast is said and left out.
+        """
+        yield "compiling the forecast"
         self.view()
+        for what, step in self._steps():
+            yield f"compiling {what}"
+            try:
+                step()
+            except (ValueError, RuntimeError, ArithmeticError) as error:
+                yield f"left out {what}: {error}"
+
+    def _steps(self) -> Iterator[tuple[str, Callable[[], Any]]]:
+        twin, into = self.twin, next(iter(self.routes), None)
         if into is None:
             return
-        first = twin.now + 1.0
         for count in (1, 9, 17):
             for over in (None, 1.0):
-                yield f"other doses, {'to ' + str(8 * (1 + count // 8))}{', infused' if over else ''}"
-                doses = Regimen.repeat(1.0, every=1.0, count=count, into=into, at=first, duration=over)
-                self._answer(twin, [altered(twin, doses)], self.horizon)
+                doses = Regimen.repeat(1.0, every=1.0, count=count, into=into, at=twin.now + 1.0, duration=over)
+                yield (f"other doses, {'to ' + str(8 * (1 + count // 8))}{', infused' if over else ''}",
+                       lambda d=doses: self._answer(twin, [altered(twin, d)], self.horizon))  # fmt: skip
         output = next((n for n in self.units if n in twin.population.errors(twin.population.theta)), "")
-        if output:
-            yield "candidates"
-            upper = max(x for x in self.forecast()["outputs"][output]["median"] if x is not None)
-            if upper > 0:
-                for more in ({}, {"peak": 2.0 * upper}):
-                    self.recommend({"output": output, "lower": 0.5 * upper, "upper": upper, "until": twin.now + 48.0,
-                                    **more})  # fmt: skip
+        known = [x for x in self.forecast()["outputs"][output]["median"] if x is not None] if output else []
+        if max(known, default=0.0) > 0:
+            upper = max(known)
+            asked = {"output": output, "lower": 0.5 * upper, "upper": upper, "until": twin.now + 48.0}
+            for more in ({}, {"peak": 2.0 * upper}):
+                yield f"candidates{' without harm' if more else ''}", lambda m=more: self.recommend({**asked, **m})
 
     # ------------------------------------------------------------------------------------------------------ in parts
 
     def _answer(self, twin: Twin, histories: list[History], horizon: float) -> list[dict[str, Any]]:
         start, stop = twin.history.start, twin.now + horizon
-        times = grid(start, stop, [np.asarray(h.doses.time) for h in histories])
+        times = grid(start, twin.now, stop, [np.asarray(h.doses.time) for h in histories])
         found = foreseen(twin, histories, times, draws=self.draws)
         return [self._curves(f, len(histories)) for f in found]
 
@@ -189,8 +212,8 @@ class Desk:
                 )
             if at > twin.now + 400 * DAY:
                 raise ValueError(f"dose {i} is at {at:g}, more than 400 days ahead")
-        if sum(k.additional + 1 for k in found.kinds) > 240:
-            raise ValueError("these are more than 240 doses; look less far ahead")
+        if sum(k.additional + 1 for k in found.kinds) > MOST_DOSES:
+            raise ValueError(f"these are more than {MOST_DOSES} doses; look less far ahead")
         return found
 
 
