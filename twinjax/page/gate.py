@@ -9,7 +9,6 @@ import ipaddress
 import secrets
 import socket
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 _SHORTEST = 16
@@ -23,20 +22,28 @@ class Gate:
 
     **Parameters**: `host`, the address that is listened on; `token`, None where none is asked for; `names` by which the
     page may be called besides, as in `ward.hospital.example`; `secret`, of this run, so that a cookie ends with it.
-    **Raises** `ValueError` for an address beyond this computer without a token, or a token that can be guessed.
+    **Raises** `ValueError` for an address beyond this computer, or a further name, without a token, and for a token of
+    fewer than 16 characters; that these are random is not checked.
     """
 
     host: str
-    token: str | None = None
+    token: str | None = dataclasses.field(default=None, repr=False)
     names: tuple[str, ...] = ()
     secret: bytes = dataclasses.field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "host", self.host.lower())  # as browsers say it
+        object.__setattr__(self, "names", tuple(n.lower() for n in self.names))
         if self.token is None and not self.local:
             raise ValueError(
                 f"{self.host} can be reached from other computers, and the page shows a patient's data: set "
                 f"TWINJAX_TOKEN to a secret of {_SHORTEST} characters or more (`openssl rand -hex 32` makes one), or "
                 "leave --host out"
+            )
+        if self.token is None and self.names:
+            raise ValueError(
+                f"by the name {self.names[0]} the page can be reached from elsewhere, as through a proxy, and it shows "
+                f"a patient's data: set TWINJAX_TOKEN to a secret of {_SHORTEST} characters, or leave --name out"
             )
         if self.token is not None and len(self.token) < _SHORTEST:
             raise ValueError(f"the token has {len(self.token)} characters; take {_SHORTEST} or more, at random")
@@ -63,28 +70,30 @@ class Gate:
         if headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
             return False
         origin = headers.get("Origin")
-        return origin is None or urlsplit(origin).netloc == headers.get("Host")
+        try:
+            return origin is None or urlsplit(origin).netloc == headers.get("Host")
+        except ValueError:  # no address
+            return False
 
-    def lets_in(self, headers: Mapping[str, str]) -> bool:
+    def lets_in(self, headers: Mapping[str, str], port: int = 0) -> bool:
         """Whether a request has the token, as `Authorization: Bearer` or in the cookie that it was exchanged for."""
         if self.token is None:
             return True
         scheme, _, given = headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.right(given.strip()):
             return True
-        try:
-            cookie = SimpleCookie(headers.get("Cookie", "")).get(_COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and _same(cookie.value, self._ticket)
+        pairs = (c.strip().partition("=") for c in headers.get("Cookie", "").split(";"))
+        return any(name == f"{_COOKIE}_{port}" and _same(value, self._ticket) for name, _, value in pairs)
 
     def right(self, given: str) -> bool:
         """Whether this is the token, in a time that does not tell how much of it was right."""
         return self.token is None or _same(given, self.token)
 
-    def cookie(self, secure: bool) -> str:
-        """What a browser keeps in place of the token until it closes: no script can read it, no other site sends it."""
-        return f"{_COOKIE}={self._ticket}; Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
+    def cookie(self, secure: bool, port: int = 0) -> str:
+        """What a browser keeps in place of the token until it closes: no script can read it, no other site sends it.
+        Named by the port, as browsers send an address's cookies to all its ports.
+        """
+        return f"{_COOKIE}_{port}={self._ticket}; Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
 
     @property
     def _ticket(self) -> str:
@@ -107,4 +116,4 @@ def _is_address(name: str) -> bool:
 
 
 def _same(a: str, b: str) -> bool:
-    return hmac.compare_digest(a.encode(), b.encode())
+    return hmac.compare_digest(a.encode(errors="surrogatepass"), b.encode(errors="surrogatepass"))

@@ -6,6 +6,7 @@ All numbers are made by one thread, which also has the ward's file; the threads 
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import ssl
 import sys
@@ -21,6 +22,7 @@ from typing import Any, cast
 from twinjax.page.desk import Desk
 from twinjax.page.gate import Gate
 
+_LOG = logging.getLogger(__name__)
 _MOST = 65_536
 """Bytes of a question."""
 _FILES = {
@@ -43,7 +45,7 @@ class Page(ThreadingHTTPServer):
 
     **Parameters** of the constructor: `open_desk`, which opens the ward's file, called in the thread that will have it;
     `gate`; `port`, 0 for one that is free; `certificate` and `key`, files for HTTPS.
-    **Raises** `ValueError` for a certificate that cannot be read; whatever `open_desk` raises.
+    **Raises** `ValueError` for a certificate that cannot be read, or a key without one; whatever `open_desk` raises.
     """
 
     daemon_threads = True
@@ -54,16 +56,20 @@ class Page(ThreadingHTTPServer):
     ):  # fmt: skip
         if ":" in gate.host:
             self.address_family = socket.AF_INET6
+        self._gone = False
         self.gate, self.secure, self._worker = gate, certificate is not None, ThreadPoolExecutor(1, "twin")
-        self._desk = self._worker.submit(open_desk).result()
-        super().__init__((gate.host, port), _Handler)
-        if certificate is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            try:
-                context.load_cert_chain(certificate, key)
-            except (OSError, ssl.SSLError) as error:
-                self.server_close()
-                raise ValueError(f"the certificate {certificate} cannot be used: {error}") from None
+        try:
+            context = _context(certificate, key)
+            self._desk = self._worker.submit(open_desk).result()
+        except BaseException:
+            self._worker.shutdown()
+            raise
+        try:
+            super().__init__((gate.host, port), _Handler)
+        except BaseException:  # the address is taken, or is none of this computer's
+            self._let_go()
+            raise
+        if context is not None:
             # each connection's own thread shakes hands, so that a slow one keeps nobody waiting
             self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
@@ -86,9 +92,14 @@ class Page(ThreadingHTTPServer):
 
     def server_close(self) -> None:
         """Let go of the address and of the file."""
-        self._worker.submit(lambda: self._desk.ward.close())
-        self._worker.shutdown()
+        self._let_go()
         super().server_close()
+
+    def _let_go(self) -> None:
+        if not self._gone:  # the server closes itself where it cannot have its address
+            self._gone = True
+            self._worker.submit(lambda: self._desk.ward.close())
+            self._worker.shutdown()
 
 
 def serve(
@@ -104,13 +115,28 @@ def serve(
         began = time.monotonic()
         steps = page.ask(lambda desk: iter(desk.warm()))
         while (step := page.ask(lambda _: next(steps, None))) is not None:
-            said(f"compiling {step} ({time.monotonic() - began:.0f} s)")
+            said(f"{step} ({time.monotonic() - began:.0f} s)")
         said(f"{page.url}  (Ctrl-C ends it)")
         page.serve_forever()
     except KeyboardInterrupt:
         said("ended")
     finally:
         page.server_close()
+
+
+def _context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        if key is not None:
+            raise ValueError(
+                f"{key} is the key of a certificate that is not given: give both, or neither for plain HTTP"
+            )
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError(f"the certificate {certificate} cannot be used: {error}") from None
+    return context
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -122,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Files, and what is known."""
         if not self._welcome():
             return
-        inside = self.gate.lets_in(self.headers)  # type: ignore[arg-type]
+        inside = self._inside()
         if self.path == "/":
             return self._file("page.html" if inside else "token.html", "text/html")
         if self.path in _FILES:
@@ -147,8 +173,10 @@ class _Handler(BaseHTTPRequestHandler):
             if not self.gate.right(str(asked.get("token", ""))):
                 time.sleep(1.0)
                 return self._refuse(HTTPStatus.UNAUTHORIZED, "this is not the token")
-            return self._send(b"{}", "application/json", more={"Set-Cookie": self.gate.cookie(self.page.secure)})
-        if not self.gate.lets_in(self.headers):  # type: ignore[arg-type]
+            return self._send(
+                b"{}", "application/json", more={"Set-Cookie": self.gate.cookie(self.page.secure, self._port)}
+            )
+        if not self._inside():
             return self._refuse(HTTPStatus.UNAUTHORIZED, "the token is missing or is not the right one")
         questions = {
             "/api/what-if": lambda desk: desk.what_if(asked), "/api/recommend": lambda desk: desk.recommend(asked)
@@ -167,6 +195,13 @@ class _Handler(BaseHTTPRequestHandler):
         """The server's."""
         return self.page.gate
 
+    @property
+    def _port(self) -> int:
+        return int(self.page.server_address[1])
+
+    def _inside(self) -> bool:
+        return self.gate.lets_in(self.headers, self._port)  # type: ignore[arg-type]
+
     def _welcome(self) -> bool:
         if self.gate.known_host(self.headers.get("Host")):
             return True
@@ -180,16 +215,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send JSON (Content-Type: application/json)")
             return None
         length = self.headers.get("Content-Length", "")
-        if not length.isdigit():
+        if not (length.isascii() and length.isdigit()):
             self._refuse(HTTPStatus.LENGTH_REQUIRED, "say how long the body is (Content-Length)")
             return None
-        if int(length) > _MOST:
+        if len(length) > 9 or int(length) > _MOST:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a question has up to {_MOST} bytes")
             return None
         try:
             asked = json.loads(self.rfile.read(int(length)))
         except ValueError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, f"this is no JSON: {error}")
+            return None
+        except RecursionError:
+            self._refuse(HTTPStatus.BAD_REQUEST, "this is no question: brackets within brackets without end")
             return None
         if not isinstance(asked, dict):
             self._refuse(HTTPStatus.BAD_REQUEST, "a question is a JSON object")
@@ -198,16 +236,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, question: Callable[[Desk], Any]) -> None:
         try:
-            found = self.page.ask(question)
+            body = json.dumps(self.page.ask(question), allow_nan=False).encode()
         except (ValueError, RuntimeError, ArithmeticError) as error:
             return self._refuse(HTTPStatus.BAD_REQUEST, str(error))
-        return self._send(json.dumps(found, allow_nan=False).encode(), "application/json")
+        except Exception:  # a fault of ours: the browser is told that much, the terminal the rest
+            _LOG.exception("%s could not be answered", self.path[:100])
+            return self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "this could not be answered; where the page was "
+                                "started it says why")  # fmt: skip
+        return self._send(body, "application/json")
 
     def _file(self, name: str, kind: str) -> None:
         self._send(resources.files("twinjax.page").joinpath("files", name).read_bytes(), kind)
 
     def _refuse(self, status: HTTPStatus, why: str) -> None:
-        self.close_connection = True
         self._send(json.dumps({"error": why}).encode(), "application/json", status)
 
     def _send(
