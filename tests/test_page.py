@@ -347,6 +347,33 @@ def test_a_patient_who_is_not_there(file):
     assert len(closed) == 1
 
 
+def test_a_filter_of_states_is_refused_in_words(tmp_path):
+    ward = Ward(tmp_path / "ward.sqlite", DRUG, method=tj.StateExtendedKalman(tj.ProcessNoise({"central": 1.0})))
+    ward.admit("P", now=NOW)
+    with pytest.raises(ValueError, match=r"believes in states .* take MAP"):
+        Desk(ward, "P")
+    ward.close()
+
+
+def test_what_cannot_be_compiled_is_left_out(monkeypatch):
+    def fails():
+        raise ValueError("no infusions here")
+
+    desk = object.__new__(Desk)
+    monkeypatch.setattr(Desk, "view", lambda _: {})
+    monkeypatch.setattr(Desk, "_steps", lambda _: iter([("infusions", fails), ("candidates", dict)]))
+    assert list(desk.warm()) == [
+        "compiling the forecast", "compiling infusions", "left out infusions: no infusions here", "compiling candidates",
+    ]  # fmt: skip
+
+
+def test_a_fault_of_ours_is_said_and_logged(page, monkeypatch, caplog):
+    monkeypatch.setattr(Desk, "view", lambda _: {}["gone"])
+    status, _, found = asked(page, "/api/view")
+    assert (status, "could not be answered" in found["error"]) == (500, True)
+    assert "KeyError: 'gone'" in caplog.text
+
+
 def test_times_of_curves_miss_no_dose():
     found = grid(0.0, 24.0, 96.0, [np.arange(0.0, 96.0, 12.0)])
     assert len(found) == POINTS
