@@ -145,6 +145,17 @@ def test_too_stiff_for_a_matrix_exponential_is_a_result_of_that_patient():
     np.testing.assert_allclose(found.output.plasma[0], bateman(TIMES), rtol=RTOL["exact"])
 
 
+def test_growth_beyond_all_numbers_is_not_called_too_stiff():
+    """exp(1000 x 20) overflows, at a norm of 2e4 that a matrix exponential serves."""
+    found = simulate(bind(MODEL, {"cl": jnp.asarray(-1e4)}), TWICE, TIMES, backend=Exact())
+    np.testing.assert_array_equal(found.result, [NOT_FINITE])
+
+
+def test_a_list_of_traced_times_is_posed():
+    times = jax.jit(lambda t: pose(MODEL, TWICE, [t, 2.0 * t, 3.0]).time)(1.25)
+    np.testing.assert_array_equal(times, [[1.25, 2.5, 3.0]])
+
+
 def test_no_backend_can_serve_says_what_each_said():
     impossible = Regimen.dose(100.0, every=12.0, steady_state=1)
     with pytest.raises(

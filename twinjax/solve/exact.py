@@ -11,7 +11,7 @@ from twinjax.models.base import AbstractModel, state_names
 from twinjax.solve.events import Steady, timeline
 from twinjax.solve.flat import as_input, field, ravel, unravel
 from twinjax.solve.linearity import nonlinearity
-from twinjax.solve.matrix import expm, product
+from twinjax.solve.matrix import expm, product, too_large
 from twinjax.solve.problem import NOT_FINITE, OK, TOO_STIFF, AbstractBackend, Problem, Solution
 from twinjax.solve.routes import transits, undeclared
 from twinjax.solve.sensitivity import PATIENTS
@@ -74,7 +74,7 @@ def _solve_one(p: Problem) -> Solution:
     steps = jnp.diff(time, prepend=line.start)
     exponents = matrices * steps[:, None, None]
     moves = expm(exponents, PATIENTS)
-    beyond = jnp.all(jnp.isfinite(exponents)) & ~jnp.all(jnp.isfinite(moves))
+    beyond = jnp.all(jnp.isfinite(exponents)) & jnp.any(too_large(exponents))
     pad = jnp.zeros((samples,))
     keep = jnp.concatenate([line.keep, pad + 1.0])[by]
     jump = jnp.concatenate([line.jump, jnp.zeros((samples, n))])[by]

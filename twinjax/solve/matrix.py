@@ -19,18 +19,27 @@ def product(a: Any, b: Any) -> Any:
     return sum(a[..., :, k, None] * b[..., k, None, :] for k in range(a.shape[-1]))
 
 
+def _squarings(a: Any) -> Any:
+    """How often the exponential of a scaled matrix is squared."""
+    norm = jax.lax.stop_gradient(jnp.max(jnp.sum(jnp.abs(a), axis=-2), axis=-1))
+    return jnp.ceil(jnp.log2(jnp.maximum(norm, _DEGREE_BOUND) / _DEGREE_BOUND))
+
+
+def too_large(a: Any) -> Any:
+    """Whether the norm of a matrix is finite, but more than `expm` serves."""
+    return jnp.all(jnp.isfinite(a), axis=(-2, -1)) & (_squarings(a) > _SQUARINGS)
+
+
 def expm(a: Any, axis: str | None = None) -> Any:
     """Exponential of square matrices `(..., n, n)` by scaling, a Taylor polynomial of degree 12 and squaring.
 
     At the scaled norm of at most 0.25 the truncation is 0.25^13 / 13! = 2e-18 of the norm. Up to 24 squarings serve
     norms up to 4e6; larger ones, whose squarings would leave less than eight digits, give NaN rather than a wrong
     number. No `while`: reverse and forward mode of any order. All matrices are squared as often as the one that needs
-    most; `axis` names a mapped axis to include in
-    that.
+    most; `axis` names a mapped axis to include in that.
     **Reference**: Moler & Van Loan 2003, doi:10.1137/S00361445024180, methods 1 and 3.
     """
-    norm = jax.lax.stop_gradient(jnp.max(jnp.sum(jnp.abs(a), axis=-2), axis=-1))
-    squarings = jnp.ceil(jnp.log2(jnp.maximum(norm, _DEGREE_BOUND) / _DEGREE_BOUND))
+    squarings = _squarings(a)
     squarings = jnp.where(squarings > _SQUARINGS, jnp.nan, squarings)
     x = a * (0.5**squarings)[..., None, None]
     one = jnp.eye(a.shape[-1], dtype=a.dtype)

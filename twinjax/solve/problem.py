@@ -246,6 +246,8 @@ def _numbers(x: Any, dtype: Any = None) -> Any:
         isinstance(x, Tracer) or (x.ndim and (len(x.devices()) > 1 or next(iter(x.devices())).platform != "cpu"))
     ):
         return jnp.asarray(x, dtype)
+    if isinstance(x, list | tuple) and any(isinstance(v, Tracer) for v in jax.tree.leaves(x)):
+        return jnp.asarray(x, dtype)
     kind = jnp.result_type(x) if dtype is None else dtype
     return np.asarray(x, kind) if isinstance(x, jax.Array) else np.array(x, kind)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import jax
 import numpy as np
 
 from twinjax.dosing import Regimen
@@ -100,7 +101,7 @@ def pose(
         schedule["time"] = times
     if "time" not in schedule:
         raise ValueError("times says when to sample: an array of times in the model's unit")
-    if np.size(schedule["time"]) == 0:
+    if not any(np.size(x) for x in jax.tree.leaves(schedule["time"])):
         raise ValueError("times is empty; give at least one time to sample at")
     return build(model, Regimen.none() if regimen is None else regimen, **schedule)
 
