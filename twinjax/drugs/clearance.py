@@ -96,14 +96,16 @@ def from_chip(rate: Scalar, medium: Scalar, million_cells: Scalar) -> Any:
     `medium` (L) in which it was measured; `million_cells` in it.
     **Assumptions**: cells take it up as fast as they turn it over, and do in the body what they do on the chip: a cell
     line has other enzymes than a liver.
-    **Raises** `ValueError` for a medium or cells that are not above zero, and a medium that looks like uL.
+    **Raises** `ValueError` for a medium or cells that are not above zero, and a medium above 10 mL, which looks like mL
+    or uL.
     """
     for name, value in (("medium", known(medium)), ("million_cells", known(million_cells))):
         if value is not None and not value > 0.0:
             raise ValueError(f"{name} is {value:g}; it must be above zero")
     litres = known(medium)
-    if litres is not None and litres > 1.0:
-        raise ValueError(f"medium is {litres:g} L; is that uL? A chip holds less than a millilitre")
+    if litres is not None and litres > 0.01:
+        unit = "uL" if litres > 1.0 else "mL"
+        raise ValueError(f"medium is {litres:g} L; is that {unit}? A chip holds some millilitres at most")
     return rate * medium / million_cells / UL_PER_MIN
 
 

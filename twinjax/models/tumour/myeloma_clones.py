@@ -171,7 +171,7 @@ class MyelomaClones(AbstractModel):
         """A trillion cells, one in a thousand resistant."""
         d, slow, quick = 24.0, math.log(2.0) / (21.0 * 24.0), math.log(2.0) / 4.0
         return cls(
-            cells=1000.0, resistant=1e-3, capacity=2500.0, growth_s=0.0175 / d, survival_s=math.exp(-0.0144), 
+            cells=1000.0, resistant=1e-3, capacity=2500.0, growth_s=0.0175 / d, survival_s=math.exp(-0.0144),
             ec50_s=0.1, hill_s=2.0, growth_r=0.015 / d, survival_r=math.exp(-1e-4), ec50_r=5.0, hill_r=2.0, induced=2.0,
             half_load=500.0, turnover_il6=0.5, half_il6=2.0, kill_t=0.01 / d, half_t=0.375, kill_n=0.01 / d,
             half_n=0.15, healthy0=50.0, turnover_healthy=0.03 / d, crowding=300.0,
