@@ -54,7 +54,7 @@ def tacrolimus_starting_dose(
     return AUC_OF_TROUGH[trough] * 22.5 * factor * (age / 56.0) ** -0.50 * (bsa / 1.93) ** 0.72 / 1000.0
 
 
-def _genetic(cyp3a5: str, cyp3a4: str, expresser: float = EXPRESSER, carrier: float = 0.80) -> float:
+def _genetic(cyp3a5: str, cyp3a4: str, expresser: float = EXPRESSER, carrier: float = CYP3A4["*1/*22"]) -> float:
     diplotype = "/".join(sorted(cyp3a4.replace(" ", "").split("/")))
     if diplotype not in CYP3A4:
         raise ValueError(f"tacrolimus' clearance is not known for CYP3A4 {cyp3a4!r}{suggestion(diplotype, CYP3A4)}")

@@ -43,6 +43,7 @@ class Pregnancy(eqx.Module):
 def pregnancy(week: Scalar) -> Pregnancy:
     """The means of a pregnancy at a gestational age in weeks, 0 (not pregnant) to 42.
 
+    **Assumptions**: no placenta before week 2, where its polynomial is below zero.
     **Raises** `ValueError` for another age.
     **Reference**: Kapraun et al. 2019, PLoS One 14:e0215906, doi:10.1371/journal.pone.0215906 (polynomials, logistic
     and Gompertz curves; coefficients as its authors' httk holds them).
@@ -57,7 +58,7 @@ def pregnancy(week: Scalar) -> Pregnancy:
         gain=-0.010614 * w + 0.029161 * w**2 - 5.0203e-4 * w**3,
         fat=0.14937 * w,
         fetus=1e-3 * 0.0018282 * jnp.exp(1.1735 / 0.077577 * (1.0 - jnp.exp(-0.077577 * w))),
-        placenta=1.02e-3 * (-1.7646 * w + 0.91775 * w**2 - 0.011543 * w**3),
+        placenta=1.02e-3 * jnp.maximum(-1.7646 * w + 0.91775 * w**2 - 0.011543 * w**3, 0.0),
         fluid=1.01e-3 * 822.34 / (1.0 + jnp.exp(-0.26988 * (w - 20.150))),
         plasma=2.4958 + 1.2406 / (1.0 + jnp.exp(-0.31338 * (w - 17.813))),
         haematocrit=0.01 * (39.192 - 0.10562 * w - 7.1045e-4 * w**2),
