@@ -140,7 +140,35 @@ def test_what_cannot_be_refined_is_refused_in_words(single):
         segmented(single, absorbs={"colon": 1.0})
     with pytest.raises(ValueError, match="this body has 0"):
         with_bile(dataclasses.replace(single, portal={"gut": single.lung}), {"drug": 1.0}, emptying=1.0)
+    for absorbs, shares in ((dict.fromkeys(SEGMENTS, 0.5), None), (None, dict.fromkeys(SEGMENTS, 0.2))):
+        with pytest.raises(ValueError, match=r"adds up to (3\.5; it must be 7|1\.4; it must be 1)"):
+            segmented(single, absorbs=absorbs, shares=shares)
+    with pytest.raises(ValueError, match=r"the division of cyp3a4 adds up to 2\.7; it must be 1"):
+        zoned(single, {"cyp3a4": dict.fromkeys(ZONES, 0.9)})
+    with pytest.raises(ValueError, match="has a number below zero"):
+        zoned(single, {"cyp3a4": dict(zip(ZONES, (-0.5, 0.5, 1.0), strict=True))})
+    rounded = zoned(single, {"cyp3a4": dict.fromkeys(ZONES, 0.333)})  # within rounding of 0.2 %
+    assert set(rounded.liver.shares) == {"cyp3a4"}
     assert len(SEGMENTS) == 7
+
+
+def test_segments_absorb_no_more_than_dissolves(single):
+    """A gut of 0.5 umol's solubility takes up ka x 0.5 umol/h of any dose: its one tank, and its segments together."""
+    gut = dataclasses.replace(single.portal["gut"], soluble={"drug": jnp.asarray(0.5)})
+    tank = dataclasses.replace(single, portal={"gut": gut})
+    for model in (tank, segmented(tank)):
+        known = state_names(model)
+        full = jnp.asarray([1e3 if ".lumen" in n and n.endswith(".drug") else 0.0 for n in known])
+        rates = dict(zip(known, np.asarray(field(model, 0.0, full, jnp.zeros(len(known)))), strict=True))
+        taken = sum(r for n, r in rates.items() if ".enterocytes" in n and n.endswith(".drug"))
+        assert taken == pytest.approx(KA * 0.5, rel=1e-12)
+
+
+def test_bacteria_join_families(single):
+    """What they turn a conjugate into belongs with it, though no enzyme forms one from the other."""
+    assert single.families() == [("drug",), ("metabolite",)]
+    model = with_bile(single, {"metabolite": 1.0}, emptying=1.0, becomes={"metabolite": "drug"})
+    assert model.families() == [("drug", "metabolite")]
 
 
 # ------------------------------------------------------------------------------------------------------------ the ill
@@ -196,6 +224,7 @@ def test_pregnancy_as_published():
     assert float(p.plasma / pregnancy(0.0).plasma) == pytest.approx(1.49, abs=0.01)
     assert float(pregnancy(26.0).filtration / pregnancy(0.0).filtration) == pytest.approx(1.42, abs=0.01)
     assert float(p.fetus + p.placenta + p.fluid) < float(p.gain - p.fat)
+    assert float(pregnancy(1.0).placenta) == 0.0 < float(pregnancy(2.5).placenta)
     for week in (0.0, 12.0, 26.0, 40.0):
         own, now = pregnant(before, week), pregnancy(week)
         assert float(own.weight - before.weight) == pytest.approx(float(now.gain), abs=1e-9)

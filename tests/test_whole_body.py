@@ -362,6 +362,11 @@ def test_a_dose_in_milligrams():
         rifampicin().umol(900.0)
 
 
+def test_a_context_of_use_that_is_not_known_is_refused():
+    with pytest.raises(ValueError, match="there is no context of use 'midazolan'; did you mean 'midazolam'"):
+        dataclasses.replace(midazolam(), context="midazolan")
+
+
 def test_every_drug_of_the_library_has_a_context_of_use():
     for name in library.__all__:
         if name != "ITRACONAZOLE":

@@ -35,9 +35,9 @@ CELLS = {
 """Surface of cells: ``(V / V0)^0.75 s``, V0 in mL and s in m2 of the rat (Kawai et al. 1994, as PK-Sim scales it); the
 `rest` as muscle."""
 
-SEGMENTS, AT_ONCE = 5.0, 60.0
-"""Parts of the small intestine (as in `physiology.gut`): what is dissolved when it comes from the stomach travels as a
-bolus and meets the fluid of one at a time, what dissolves along the way (slower than so much, 1/h) that of all."""
+PARTS, AT_ONCE = 5.0, 60.0
+"""Parts of the small intestine between which a bolus is divided (an assumption): what is dissolved when it comes from
+the stomach meets the fluid of one at a time, what dissolves along the way (slower than so much, 1/h) that of all."""
 
 _LIKE = {"small_intestine": "gut", "large_intestine": "gut", "stomach": "gut", "rest": "muscle"}
 """Tissues that take another's composition where a method does not know them."""
@@ -217,7 +217,7 @@ def _intestine(
             ka[name] = drug.default_intestinal * 0.1 * facts.surface / facts.fluid * 60.0
         if drug.solubility is not None:
             soluble[name] = drug.solubility / drug.molar_mass * 1000.0 * facts.fluid
-            meets[name] = jnp.where(drug.dissolution < AT_ONCE, 1.0, 1.0 / SEGMENTS) * jnp.ones_like(facts.fluid)
+            meets[name] = jnp.where(drug.dissolution < AT_ONCE, 1.0, 1.0 / PARTS) * jnp.ones_like(facts.fluid)
     return Intestine(
         volume=own.volumes["small_intestine"],
         cells=cells,

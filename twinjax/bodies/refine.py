@@ -15,9 +15,10 @@ def segmented(
 ) -> WholeBody:
     """The body with its small intestine in seven segments (`SegmentedIntestine`), of the same drugs and numbers.
 
-    **Parameters**: `absorbs`, absorption of each segment over the mean (1 each by itself); `shares` of the gut's
-    enzymes by segment (even by itself).
-    **Raises** `ValueError` for a body without an `Intestine`.
+    Where solubility limits a drug each segment absorbs from its own fluid: `meets` of the one tank has no place here.
+    **Parameters**: `absorbs`, absorption of each segment over the mean (1 each by itself; they add up to 7); `shares`
+    of the gut's enzymes by segment (even by itself; they add up to 1).
+    **Raises** `ValueError` for a body without an `Intestine`, and numbers that do not add up.
     """
     even = 1.0 / len(SEGMENTS)
     for name, organ in model.portal.items():
@@ -34,7 +35,7 @@ def zoned(model: WholeBody, shares: Mapping[str, Mapping[str, Number]] | None = 
 
     **Parameters**: `shares` of an enzyme by zone, where it is not spread evenly.
     **Raises** `ValueError` for a liver with a membrane (a drug with an uptake transporter), which has no zones, and for
-    shares of what is no enzyme of this liver.
+    shares of what is no enzyme of this liver or that do not add up to 1.
     """
     liver = model.liver
     if not isinstance(liver, Liver):

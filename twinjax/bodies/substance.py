@@ -14,6 +14,7 @@ from twinjax.drugs.compound import Compound, check_fraction, known
 from twinjax.drugs.ionisation import ionised_to_neutral
 from twinjax.drugs.partition import AbstractPartition
 from twinjax.models.pbpk.solute import AbstractKinetics, Inactivation, Induction
+from twinjax.naming import suggestion
 from twinjax.units import Clearance, Fraction, MolarConcentration, Number, Rate, Scalar
 
 
@@ -32,7 +33,8 @@ class Substance(eqx.Module):
     For doses by mouth: `intestinal`, specific permeability of the small intestine (cm/min), or `ka` (1/h);
     `dissolution` of a tablet (1/h); `solubility` (mg/L), where it limits. `method` of partition, the body's unless
     this drug has its own; `context`, the name of its context of use among `twinjax.bodies.DRUGS`, if it has one.
-    **Raises** `ValueError` for numbers that are not positive and fractions outside 0 to 1.
+    **Raises** `ValueError` for numbers that are not positive and fractions outside 0 to 1, and a
+    context that is not known.
     """
 
     compound: Compound
@@ -66,6 +68,8 @@ class Substance(eqx.Module):
             number = known(getattr(self, name))
             if number is not None and number < 0.0:
                 raise ValueError(f"{name} is {number:g}; it cannot be negative")
+        if self.context is not None and self.context not in DRUGS:
+            raise ValueError(f"there is no context of use {self.context!r}{suggestion(self.context, DRUGS)}")
         if known(self.filtered) != 0.0:
             check_fraction("filtered", self.filtered)
 

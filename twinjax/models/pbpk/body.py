@@ -166,13 +166,14 @@ class WholeBody(AbstractModel):
         }
 
     def families(self) -> list[tuple[str, ...]]:
-        """Drugs that are linked by metabolism."""
+        """Drugs that are linked by metabolism, or by what bacteria make of bile."""
+        formed = [(n, k.metabolite) for n, s in self.solutes.items() for k in s.kinetics.values()]
+        bile: Bile | None = getattr(self.liver, "bile", None)
         of = {n: {n} for n in self.solutes}
-        for name, solute in self.solutes.items():
-            for kinetics in solute.kinetics.values():
-                if kinetics.metabolite is not None:
-                    joined = of[name] | of[kinetics.metabolite]
-                    of.update(dict.fromkeys(joined, joined))
+        for one, other in [*formed, *(bile.becomes if bile else ())]:
+            if other is not None:
+                joined = of[one] | of[other]
+                of.update(dict.fromkeys(joined, joined))
         found = {tuple(n for n in self.solutes if n in family): None for family in of.values()}
         return list(found)
 

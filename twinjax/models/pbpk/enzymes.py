@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 from twinjax.models.pbpk.solute import Solute
 from twinjax.units import MolarAmount, Rate
@@ -70,6 +74,22 @@ class Enzymes(eqx.Module):
                 kill = solute.inactivates[enzyme]
                 loss = loss + kill.kinact * c / (kill.ki + c)
         return self.kdeg[enzyme] * made - loss * active
+
+
+def check_shares(what: str, shares: Mapping[str, Any], places: Sequence[str], total: float) -> None:
+    """Refuse shares that miss a place, are negative or do not add up to their total, a rounding of 0.2 % aside.
+
+    What is traced, and what is no number, is let through.
+    """
+    if set(shares) != set(places):
+        raise ValueError(f"{what} is of {sorted(shares)}; give it of {', '.join(places)}")
+    known = [s for s in shares.values() if isinstance(s, jax.Array | np.ndarray | float | int)]
+    if len(known) < len(shares) or any(isinstance(s, Tracer) for s in known):
+        return
+    if any(np.any(np.asarray(s) < 0.0) for s in known):
+        raise ValueError(f"{what} has a number below zero")
+    if not np.allclose(found := sum(np.asarray(s) for s in known), total, rtol=2e-3):
+        raise ValueError(f"{what} adds up to {float(np.max(found)):.4g}; it must be {total:g}")
 
 
 class Turnover(eqx.Module):

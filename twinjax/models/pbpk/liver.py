@@ -7,7 +7,7 @@ from typing import Any
 import equinox as eqx
 
 from twinjax.models.pbpk.bile import Bile
-from twinjax.models.pbpk.enzymes import Enzymes
+from twinjax.models.pbpk.enzymes import Enzymes, check_shares
 from twinjax.models.pbpk.flow import AbstractOrgan
 from twinjax.models.pbpk.tissue import nothing
 from twinjax.units import Clearance, MolarAmount, Number, Time, Volume
@@ -154,7 +154,7 @@ class ZonedLiver(AbstractOrgan):
     **Parameters**: as `Liver`, and `shares` of an enzyme by zone, which add up to 1, for those that are not spread
     evenly (``{"CYP3A4": {"periportal": 0.2, "midzonal": 0.3, "pericentral": 0.5}}``).
     **Assumptions**: zones have equal volumes; other clearance (`clint`) and bile are spread evenly.
-    **Raises** `ValueError` for shares that do not name the three zones.
+    **Raises** `ValueError` for shares that do not name the three zones, or do not add up.
     **Reference**: tanks in series: Gray and Tam 1987, Drug Metab Dispos 15:27.
     """
 
@@ -166,10 +166,9 @@ class ZonedLiver(AbstractOrgan):
     bile: Bile | None = None
 
     def __check_init__(self) -> None:
-        """Every share has its zone."""
+        """Every share has its zone, and an enzyme is there once."""
         for enzyme, shares in self.shares.items():
-            if set(shares) != set(ZONES):
-                raise ValueError(f"shares of {enzyme} are of {sorted(shares)}; give them of {', '.join(ZONES)}")
+            check_shares(f"the division of {enzyme}", shares, ZONES, 1.0)
 
     def initial(self):
         """Empty, enzymes at baseline in every zone."""

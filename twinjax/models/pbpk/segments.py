@@ -6,8 +6,9 @@ import dataclasses
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 
-from twinjax.models.pbpk.enzymes import Enzymes
+from twinjax.models.pbpk.enzymes import Enzymes, check_shares
 from twinjax.models.pbpk.flow import AbstractGut
 from twinjax.models.pbpk.tissue import nothing
 from twinjax.units import Clearance, MolarAmount, Number, Rate, Volume
@@ -38,15 +39,17 @@ class SegmentedIntestine(AbstractGut):
     .. code-block:: text
 
         solid_i'  = k solid_{i-1} - k solid_i - dissolved_i                                    k = 7 transit
-        lumen_i'  = k lumen_{i-1} - k lumen_i + dissolved_i - ka absorbs_i lumen_i
+        lumen_i'  = k lumen_{i-1} - k lumen_i + dissolved_i - absorbed_i
+        absorbed_i = ka absorbs_i min(lumen_i, soluble / 7)
         dissolved_i = dissolution solid_i (1 - lumen_i / (soluble / 7))       (...) is 1 where solubility does not limit
-        enterocytes_i' = ka absorbs_i lumen_i - villous / 7 (Cu enterocytes_i - Cu blood) - metabolism_i
+        enterocytes_i' = absorbed_i - villous / 7 (Cu enterocytes_i - Cu blood) - metabolism_i
 
     Of a dissolved drug ``1 - (1 + ka / k)^-7`` is absorbed. The stomach is as in `Intestine`.
 
     **Parameters**: as `Intestine` (`transit`, of the whole small intestine, and `soluble`, in all of its fluid);
-    `absorbs`, absorption of each segment over the mean, and `shares` of enzymes by segment, which add up to 1.
+    `absorbs`, absorption of each segment over the mean, which add up to 7, and `shares` of enzymes by segment, to 1.
     **Assumptions**: segments have equal fluid, cells, blood and transit; what leaves the last is lost to faeces.
+    **Raises** `ValueError` for segments that are missing, and numbers that do not add up.
     **Reference**: transit Yu and Amidon 1999, Int J Pharm 186:119, doi:10.1016/S0378-5173(99)00147-7; dissolution and
     metabolism by segment as in Agoram et al. 2001, Adv Drug Deliv Rev 50:S41, doi:10.1016/S0169-409X(01)00179-X.
     """
@@ -66,10 +69,9 @@ class SegmentedIntestine(AbstractGut):
     shares: dict[str, Number]
 
     def __check_init__(self) -> None:
-        """Every segment is named."""
-        for what, by in (("absorbs", self.absorbs), ("shares", self.shares)):
-            if set(by) != set(SEGMENTS):
-                raise ValueError(f"{what} is of {sorted(by)}; give it of {', '.join(SEGMENTS)}")
+        """Every segment is named, and enzymes and absorption are there once."""
+        check_shares("absorbs", self.absorbs, SEGMENTS, float(len(SEGMENTS)))
+        check_shares("shares", self.shares, SEGMENTS, 1.0)
 
     def initial(self):
         """Empty, enzymes at baseline."""
@@ -90,7 +92,7 @@ class SegmentedIntestine(AbstractGut):
         for segment in SEGMENTS:
             solid, lumen = y.solid[segment], y.lumen[segment]
             dissolved = {n: self.dissolution[n] * a * self._room(n, lumen[n]) for n, a in solid.items()}
-            absorbed = {n: self.ka[n] * self.absorbs[segment] * a for n, a in lumen.items()}
+            absorbed = {n: self.ka[n] * self.absorbs[segment] * self._solved(n, a) for n, a in lumen.items()}
             inside = {n: a / (self.cells * even) for n, a in y.enterocytes[segment].items()}
             here = Enzymes({e: a * self.shares[segment] for e, a in self.enzymes.amount.items()}, self.enzymes.kdeg)
             met = here.rates(y.enzymes[segment], inside, inflow.solutes)
@@ -113,6 +115,10 @@ class SegmentedIntestine(AbstractGut):
             **change,
         )
         return made, inflow.leaving({n: left[n] + handed[n] for n in left})
+
+    def _solved(self, drug: str, lumen: Any) -> Any:
+        """What of a segment's contents its fluid can hold in solution."""
+        return jnp.minimum(lumen, self.soluble[drug] / len(SEGMENTS)) if drug in self.soluble else lumen
 
     def _room(self, drug: str, dissolved: Any) -> Any:
         """How far a segment is from saturation; 1 where solubility does not limit."""
