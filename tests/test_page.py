@@ -42,7 +42,7 @@ def begun(file):
             {"id": "c", "time": 26.0, "measurements": [{"value": 6.5, "unit": "umol/L"}]},
         ):
             ward.receive(json.dumps({**m, "patient": "Anna <b>"}), now=NOW)
-    return Desk(ward, "Anna <b>", draws=40)
+    return Desk(ward, "Anna <b>", draws=40, clock=lambda: NOW - datetime.timedelta(hours=20))
 
 
 @pytest.fixture(scope="module")
@@ -345,6 +345,25 @@ def test_a_patient_who_is_not_there(file):
     with pytest.raises(ValueError, match="there is no patient 'P9'; there are Anna"):
         Page(lambda: Desk.opened(lambda: Closing(file, DRUG, method=tj.ExtendedKalman()), "P9"), Gate("127.0.0.1"), 0)
     assert len(closed) == 1
+
+
+def test_what_was_given_since_the_latest_measurement_stays(page):
+    """The clock says 40 h: of doses at 24, 36 and 48 that at 36 was given, though nothing was measured since 26.5."""
+    desk = page.ask(lambda desk: desk)
+    before, desk.clock = desk.clock, lambda: NOW
+    try:
+        view = asked(page, "/api/view")[2]
+        assert (view["begin"], view["now"] < 36.0) == (40.0, True)
+        assert [(d["time"], d["count"]) for d in view["plan"]] == [(48.0, 1)]
+        assert view["forecast"]["time"][-1] == 40.0 + view["horizon"]
+        none = asked(page, "/api/what-if", {"doses": []})[2]
+        seen = [np.interp(37.0, f["time"], f["outputs"]["plasma"]["median"]) for f in (view["forecast"], none)]
+        assert seen[1] == pytest.approx(seen[0], rel=0.01)  # straight lines between times 1.5 h apart; without it 2.2
+        assert "it is now 40" in asked(page, "/api/what-if", {"doses": [{"amount": 1, "time": 39}]})[2]["error"]
+        desk.clock = lambda: NOW + datetime.timedelta(days=300)  # a record of the past
+        assert asked(page, "/api/view")[2]["begin"] == view["now"]
+    finally:
+        desk.clock = before
 
 
 def test_a_filter_of_states_is_refused_in_words(tmp_path):

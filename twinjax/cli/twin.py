@@ -146,7 +146,10 @@ def recommend(
     upper: Annotated[float, typer.Option(help="Upper end of the target.")],
     until: Annotated[float, typer.Option(help="Time by which the last dose is given.")],
     start: Annotated[
-        float | None, typer.Option(help="Time of the earliest first dose; default the last record.")
+        float | None,
+        typer.Option(
+            help="Time of the earliest first dose; default now, or, without an epoch, the latest measurement."
+        ),
     ] = None,
     quantity: Annotated[
         str, typer.Option(help="What of the output: lowest, average or highest of the last interval of each schedule.")
@@ -167,7 +170,7 @@ def recommend(
     """
     from twinjax.cli.cache import keep_compiled
     from twinjax.io.messages import output_units
-    from twinjax.page.asked import answered, question, takers
+    from twinjax.page.asked import answered, begin, question, takers
 
     keep_compiled()
     ward = _ward(store)
@@ -177,8 +180,8 @@ def recommend(
         "every": _list(every, "--every"), "tablets": _list(tablets, "--tablets") if tablets else None, "most": most,
         "into": into, "hours": list(hours), "peak": peak, "risk": risk,
     }  # fmt: skip
-    model = own.population.model
-    q = question(asked, own, list(output_units(model)), list(takers(model)), ward.epoch(patient))
+    model, begun = own.population.model, ward.epoch(patient)
+    q = question(asked, own, list(output_units(model)), list(takers(model)), begun, begin(own, begun))
     found = answered(own, q)
     rows = found.table
     if json:

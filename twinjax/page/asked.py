@@ -21,6 +21,8 @@ from twinjax.units import declared
 DAY = 24.0
 MOST_DOSES = 240
 _MOST_TABLETS = 10
+STALE = 30 * DAY
+"""After so long without a measurement a record is one of the past, and is looked at as of its end."""
 QUANTITIES: dict[str, type[AbstractWindow]] = {"lowest": Lowest, "average": Average, "highest": Highest}
 _KEYS = ("output", "quantity", "lower", "upper", "start", "until", "every", "tablets", "most", "into", "hours", "over",
          "daily", "loading", "peak", "risk")  # fmt: skip
@@ -75,6 +77,16 @@ def answered(twin: Twin, q: Question, *, draws: int = 300, keep: int = 10) -> Re
     return ranked(made, q.risk, keep)
 
 
+def begin(twin: Twin, epoch: datetime.datetime | None, clock: datetime.datetime | None = None) -> float:
+    """From when on doses are still to be given: the clock's time where the patient has an epoch, else the latest
+    measurement. What is on record by then was given and stays. `clock`, None for this computer's.
+    """
+    if epoch is None:
+        return twin.now
+    hours = ((clock or datetime.datetime.now(datetime.UTC)) - epoch).total_seconds() / 3600.0
+    return hours if twin.now < hours <= twin.now + STALE else twin.now
+
+
 def takers(model: AbstractModel) -> dict[str, str]:
     """States that take doses, and their units."""
     inputs = {n for n, _ in declared(no_input(model)).items()}
@@ -112,7 +124,7 @@ def question(
     taken = bool(np.any(np.asarray(twin.history.doses.time) == now))
     first = _number(asked, "start", "the first dose", now + min(every) if taken else now)
     if first < now:
-        raise ValueError(f"the first dose is at {first!r}, which is in the past: doses may begin at {now!r}")
+        raise ValueError(f"the first dose is at {first:.10g}, which is in the past: doses may begin at {now:.10g}")
     last = _number(asked, "until", "the last dose")
     if not first < last <= first + 60 * DAY:
         raise ValueError(f"doses from {first:g} until {last:g}: give an end after the start, within 60 days")

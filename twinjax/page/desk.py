@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +18,7 @@ from twinjax.assimilation.twin import Twin
 from twinjax.dosing import Regimen
 from twinjax.io.messages import Clock, output_units, read_message
 from twinjax.models.base import parameter_units
-from twinjax.page.asked import DAY, MOST_DOSES, Question, answered, question, takers
+from twinjax.page.asked import DAY, MOST_DOSES, Question, answered, begin, question, takers
 from twinjax.page.shown import curves, doses_in, doses_of, grid, plain, plan_of, repeats
 from twinjax.stream import Ward
 
@@ -32,14 +33,17 @@ class Desk:
     The twin is read again whenever the file has a newer one. Answers are plain data, ready for JSON.
 
     **Parameters** of the constructor: `ward`; `patient`; `horizon`, how far a forecast looks ahead, in the model's time
-    unit; `draws`, of what is believed.
+    unit; `draws`, of what is believed; `clock`, which says what time it is (None: this computer's).
     **Raises** `ValueError`, in words, for a patient who is not there and for whatever is asked that cannot be answered.
     """
 
-    def __init__(self, ward: Ward, patient: str, *, horizon: float = 72.0, draws: int = _DRAWS):
-        self.ward, self.patient, self.draws = ward, patient, draws
+    def __init__(
+        self, ward: Ward, patient: str, *, horizon: float = 72.0, draws: int = _DRAWS,
+        clock: Callable[[], datetime.datetime] | None = None,
+    ):  # fmt: skip
+        self.ward, self.patient, self.draws, self.clock = ward, patient, draws, clock
         self.horizon = _between(horizon, "the horizon", 1e-3, 1e6)
-        self._hash, self._known, self._ahead = "", None, None
+        self._hash, self._known, self._ahead, self._from = "", None, None, 0.0
         self.routes, self.units = takers(ward.population.model), output_units(ward.population.model)
         if isinstance(self.twin.belief, StateBelief):
             raise ValueError(
@@ -74,22 +78,27 @@ class Desk:
             self._known, self._hash, self._ahead = self.ward.twin(self.patient), now, None
         return self._known
 
+    @property
+    def begin(self) -> float:
+        """From when on doses may be changed."""
+        return begin(self.twin, self.ward.epoch(self.patient), self.clock() if self.clock else None)
+
     # ------------------------------------------------------------------------------------------------------ answers
 
     def view(self) -> dict[str, Any]:
         """Everything that the page shows before anything is asked."""
         twin = self.twin
-        model, epoch = twin.population.model, self.ward.epoch(self.patient)
+        model, epoch, begin = twin.population.model, self.ward.epoch(self.patient), self.begin
         unit = parameter_units(model)
         measurable = set(twin.population.errors(twin.population.theta))
         return plain({
             "patient": self.patient, "model": type(model).__name__, "time_unit": str(type(model).time_unit),
             "epoch": None if epoch is None else epoch.isoformat(), "start": twin.history.start, "now": twin.now,
-            "hash": twin.hash, "method": twin.method.name, "level": 0.9, "horizon": self.horizon,
+            "begin": begin, "hash": twin.hash, "method": twin.method.name, "level": 0.9, "horizon": self.horizon,
             "outputs": [{"name": n, "unit": u, "measured": n in measurable} for n, u in self.units.items()],
             "routes": [{"name": n, "unit": u} for n, u in self.routes.items()],
             "covariates": twin.covariates, "measurements": _measurements(twin, list(self.units)),
-            "doses": doses_of(twin.history, self.routes), "plan": plan_of(twin.history, twin.now, self.routes),
+            "doses": doses_of(twin.history, self.routes), "plan": plan_of(twin.history, begin, self.routes),
             "parameters": [
                 {"name": str(n), "unit": unit[str(n)], **dict(r)} for n, r in twin.parameters.iterrows()
             ],
@@ -99,9 +108,9 @@ class Desk:
 
     def forecast(self) -> dict[str, Any]:
         """What is foreseen with the doses that are planned."""
-        twin = self.twin
-        if self._ahead is None:
-            self._ahead = self._answer(twin, [twin.history], self.horizon)[0]
+        twin, begin = self.twin, self.begin
+        if self._ahead is None or begin > self._from + 0.25:
+            self._ahead, self._from = self._answer(twin, [twin.history], begin, self.horizon)[0], begin
         return self._ahead
 
     def what_if(self, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,25 +119,25 @@ class Desk:
         **Parameters**: `asked`, with `doses`, as a message has them, and perhaps `horizon`.
         """
         began = time.perf_counter()
-        twin = self.twin
-        regimen = self._regimen(twin, asked.get("doses"))
+        twin, begin = self.twin, self.begin
+        regimen = self._regimen(twin, begin, asked.get("doses"))
         horizon = _between(asked.get("horizon", self.horizon), "the horizon", 1e-3, 1e6)
-        history = altered(twin, regimen)
-        found = self._answer(twin, [history], horizon)[0]
+        history = altered(twin, regimen, float(np.nextafter(begin, np.inf)))
+        found = self._answer(twin, [history], begin, horizon)[0]
         return {**found, "hash": twin.hash, "doses": plain(doses_in(regimen, self.routes)),
                 "milliseconds": round(1e3 * (time.perf_counter() - began))}  # fmt: skip
 
     def recommend(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Doses that reach a target, the best first, each with what it would lead to. See `question` for `asked`."""
         began = time.perf_counter()
-        twin = self.twin
-        q: Question = question(asked, twin, list(self.units), list(self.routes), self.ward.epoch(self.patient))
+        twin, begin = self.twin, self.begin
+        q: Question = question(asked, twin, list(self.units), list(self.routes), self.ward.epoch(self.patient), begin)
         found = answered(twin, q, draws=self.draws, keep=_SHOWN)
         start = q.limits.start
         cut = None if start == twin.now else start  # a dose on record at the latest measurement stays
         histories = [altered(twin, c.regimen, cut) for c in found.candidates]
-        before = [d for d in doses_of(twin.history, self.routes, after=twin.now) if d["time"] < start]
-        ahead = self._answer(twin, histories + histories[-1:] * (_SHOWN - len(histories)), q.until - twin.now)
+        before = [d for d in doses_of(twin.history, self.routes, after=begin) if d["time"] < start]
+        ahead = self._answer(twin, histories + histories[-1:] * (_SHOWN - len(histories)), begin, q.until - begin)
         return plain({
             "hash": twin.hash, "acceptable": found.acceptable, "risk": found.risk, "output": q.output,
             "lower": q.lower, "upper": q.upper, "peak": q.peak,
@@ -153,27 +162,27 @@ class Desk:
                 yield f"left out {what}: {error}"
 
     def _steps(self) -> Iterator[tuple[str, Callable[[], Any]]]:
-        twin, into = self.twin, next(iter(self.routes), None)
+        twin, begin, into = self.twin, self.begin, next(iter(self.routes), None)
         if into is None:
             return
         for count in (1, 9, 17):
             for over in (None, 1.0):
-                doses = Regimen.repeat(1.0, every=1.0, count=count, into=into, at=twin.now + 1.0, duration=over)
+                doses = Regimen.repeat(1.0, every=1.0, count=count, into=into, at=begin + 1.0, duration=over)
                 yield (f"other doses, {'to ' + str(8 * (1 + count // 8))}{', infused' if over else ''}",
-                       lambda d=doses: self._answer(twin, [altered(twin, d)], self.horizon))  # fmt: skip
+                       lambda d=doses: self._answer(twin, [altered(twin, d)], begin, self.horizon))  # fmt: skip
         output = next((n for n in self.units if n in twin.population.errors(twin.population.theta)), "")
         known = [x for x in self.forecast()["outputs"][output]["median"] if x is not None] if output else []
         if max(known, default=0.0) > 0:
             upper = max(known)
-            asked = {"output": output, "lower": 0.5 * upper, "upper": upper, "until": twin.now + 48.0}
+            asked = {"output": output, "lower": 0.5 * upper, "upper": upper, "until": begin + 49.0}
             for more in ({}, {"peak": 2.0 * upper}):
                 yield f"candidates{' without harm' if more else ''}", lambda m=more: self.recommend({**asked, **m})
 
     # ------------------------------------------------------------------------------------------------------ in parts
 
-    def _answer(self, twin: Twin, histories: list[History], horizon: float) -> list[dict[str, Any]]:
-        start, stop = twin.history.start, twin.now + horizon
-        times = grid(start, twin.now, stop, [np.asarray(h.doses.time) for h in histories])
+    def _answer(self, twin: Twin, histories: list[History], begin: float, horizon: float) -> list[dict[str, Any]]:
+        start, stop = twin.history.start, begin + horizon
+        times = grid(start, begin, stop, [np.asarray(h.doses.time) for h in histories])
         found = foreseen(twin, histories, times, draws=self.draws)
         return [self._curves(f, len(histories)) for f in found]
 
@@ -187,7 +196,7 @@ class Desk:
         ]  # fmt: skip
         return curves(found, said, measured=many == 1)
 
-    def _regimen(self, twin: Twin, doses: Any) -> Regimen:
+    def _regimen(self, twin: Twin, begin: float, doses: Any) -> Regimen:
         """Doses that may still be given, in the model's units."""
         if not isinstance(doses, list):
             raise ValueError("doses are a list; an empty one means that no more are given")
@@ -205,12 +214,13 @@ class Desk:
         said = {"id": "page", "patient": self.patient, "doses": doses}
         found = read_message(said, twin.population.model, clock).doses
         for i, at in enumerate(np.asarray(found.time), 1):
-            if at < twin.now:
+            if at < begin:
+                since = "the latest measurement is at" if begin == twin.now else "it is now"
                 raise ValueError(
-                    f"dose {i} is at {at:g}, which is in the past: the latest record is at {twin.now:g}. A dose that "
-                    "was given belongs in a message to the ward; here are those to come"
+                    f"dose {i} is at {_told(at)}, which is in the past: {since} {_told(begin)}. A dose that was given "
+                    "belongs in a message to the ward; here are those to come"
                 )
-            if at > twin.now + 400 * DAY:
+            if at > begin + 400 * DAY:
                 raise ValueError(f"dose {i} is at {at:g}, more than 400 days ahead")
         if sum(k.additional + 1 for k in found.kinds) > MOST_DOSES:
             raise ValueError(f"these are more than {MOST_DOSES} doses; look less far ahead")
@@ -244,6 +254,10 @@ def _candidate(found: Recommendation, k: int) -> dict[str, Any]:
         "tablets": [{"strength": s, "count": n} for s, n in c.tablets.items()], "target": c.probability,
         "toxicity": c.toxicity, "both": c.both, "quantity": middle, "quantity_lower": low, "quantity_upper": high,
     }  # fmt: skip
+
+
+def _told(time: float) -> str:
+    return f"{time:.10g}"
 
 
 def _between(value: Any, what: str, low: float, high: float) -> float:
