@@ -20,7 +20,7 @@ def view(twin, level):
     measured = {"time": NOW, "output": "plasma", "value": 100.5, "kind": "measured", "expected": 99.123, "z": 0.1}
     dose = {"time": 130.123456, "amount": 112.5, "into": "central", "duration": None}
     return {
-        "patient": "P1", "model": "M", "time_unit": "h", "epoch": None, "start": 0.0, "now": NOW, "hash": twin,
+        "patient": "P1", "model": "M", "time_unit": "h", "epoch": None, "start": 0.0, "now": NOW, "begin": NOW, "hash": twin,
         "method": "EKF", "level": 0.9, "horizon": 72.0, "covariates": {"weight": 72.25}, "measurements": [measured],
         "outputs": [{"name": n, "unit": "mg/L", "measured": n == "plasma"} for n in ("plasma", "tissue")],
         "routes": [{"name": "central", "unit": "mg"}], "doses": [dose], "plan": [{**dose, "every": 0.0, "count": 1}],

@@ -48,9 +48,13 @@ class Question:
         return Goal(self.quantity(self.output, last, last + schedule.every), self.lower, self.upper)
 
     def harms(self, schedule: Schedule) -> tuple[Goal, ...]:
-        """From the first dose that could be given to the end of the last interval; none where no peak was said."""
+        """From the first dose that could be given to the end of the last interval, in 240 parts (half an hour of five
+        days: a peak between is missed); none where no peak was said.
+        """
         end = float(schedule.times[-1]) + schedule.every
-        return () if self.peak is None else (Goal(Highest(self.output, self.limits.start, end), upper=self.peak),)
+        if self.peak is None:
+            return ()
+        return (Goal(Highest(self.output, self.limits.start, end, points=241), upper=self.peak),)
 
     @property
     def until(self) -> float:

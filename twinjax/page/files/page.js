@@ -315,8 +315,8 @@ function known() {
   const form = $("target").elements;
   form.into.replaceChildren(...v.routes.map((r) => element("option", { value: r.name }, r.name)));
   $("into").hidden = routes.length < 2;
-  if (!form.start.value) form.start.placeholder = moment(v.now);
-  if (!form.until.value) form.until.value = moment(v.now + (v.horizon > 24 ? v.horizon - 24 : v.horizon));
+  if (!form.start.value) form.start.placeholder = moment(v.begin);
+  if (!form.until.value) form.until.value = moment(v.begin + (v.horizon > 24 ? v.horizon - 24 : v.horizon));
   units();
   table("measured", ["time", "output", "value", "", "expected", "off by"], v.measurements.map((m) =>
     [when(m.time), m.output, m.value, m.kind === "measured" ? "" : m.kind, m.expected, m.z]), { 2: exact });
@@ -368,7 +368,7 @@ $("doses").addEventListener("submit", (event) => { event.preventDefault(); simul
 $("add").addEventListener("click", () => {
   const v = state.view, last = [...document.querySelectorAll(".dose")].length;
   const before = v.doses[v.doses.length - 1], into = before ? before.into : v.routes[0].name;
-  $("rows").append(dose({ amount: before ? before.amount : 100, time: Math.ceil(v.now) + 1, into, duration: before ? before.duration : null, every: 0, count: 1 }, last));
+  $("rows").append(dose({ amount: before ? before.amount : 100, time: Math.ceil(v.begin) + 1, into, duration: before ? before.duration : null, every: 0, count: 1 }, last));
   simulate();
 });
 $("plan").addEventListener("click", planned);
