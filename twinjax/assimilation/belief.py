@@ -63,6 +63,17 @@ class NormalBelief(AbstractBelief):
         return NormalBelief(jnp.zeros((patients, etas)), jnp.broadcast_to(omega, (patients, etas, etas)))
 
 
+def weighted_mean(log_weight: Any, eta: Any) -> Any:
+    """Of particles `eta` `(patients, particles, etas)`, whose weights sum to one; `(patients, etas)`."""
+    return jnp.einsum("pn,pni->pi", jnp.exp(log_weight), eta)
+
+
+def weighted_covariance(log_weight: Any, eta: Any) -> Any:
+    """Of the same particles, `(patients, etas, etas)`."""
+    away = eta - weighted_mean(log_weight, eta)[:, None, :]
+    return jnp.einsum("pn,pni,pnj->pij", jnp.exp(log_weight), away, away)
+
+
 class Particles(AbstractBelief):
     """Particles `eta` `(patients, particles, etas)` with logarithms of their weights `(patients, particles)`, which
     sum to one.
@@ -74,13 +85,12 @@ class Particles(AbstractBelief):
     @property
     def mean(self):
         """The weighted mean."""
-        return jnp.einsum("pn,pni->pi", jnp.exp(self.log_weight), self.eta)
+        return weighted_mean(self.log_weight, self.eta)
 
     @property
     def covariance(self):
         """The weighted covariance."""
-        away = self.eta - self.mean[:, None, :]
-        return jnp.einsum("pn,pni,pnj->pij", jnp.exp(self.log_weight), away, away)
+        return weighted_covariance(self.log_weight, self.eta)
 
     @property
     def effective(self) -> Any:

@@ -7,7 +7,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from twinjax.assimilation.belief import AbstractBelief, effective, root, systematic
+from twinjax.assimilation.belief import (
+    AbstractBelief,
+    effective,
+    root,
+    systematic,
+    weighted_covariance,
+    weighted_mean,
+)
 from twinjax.models.base import state_names
 from twinjax.population.population import Population
 
@@ -70,13 +77,12 @@ class StateParticles(AbstractBelief):
     @property
     def mean(self):
         """The weighted mean of the random effects."""
-        return jnp.einsum("pn,pni->pi", jnp.exp(self.log_weight), self.eta)
+        return weighted_mean(self.log_weight, self.eta)
 
     @property
     def covariance(self):
         """The weighted covariance of the random effects."""
-        away = self.eta - self.mean[:, None, :]
-        return jnp.einsum("pn,pni,pnj->pij", jnp.exp(self.log_weight), away, away)
+        return weighted_covariance(self.log_weight, self.eta)
 
     @property
     def effective(self) -> Any:
