@@ -92,6 +92,41 @@ def test_frequencies_of_cyp2c9(shared_data, ancestry):
         assert share == pytest.approx(table[score], abs=rare)  # what alleles not listed here hold
 
 
+@pytest.mark.parametrize(
+    ("gene", "ancestry", "diplotype", "frequency", "digits"),
+    [
+        ("CYP2D6", "African American", "*4/*35", 0.00085, 5),  # as BCyrius prints CPIC's table of diplotypes
+        ("CYP2D6", "European", "*4/*35", 0.02022, 5),
+        ("CYP2D6", "Latino", "*4/*35", 0.00641, 5),
+        ("CYP3A5", "European", "*3/*3", 0.85451536, 4),  # as PAnno carries them, of frequencies of four decimals
+        ("CYP3A5", "African American", "*3/*6", 0.0702784, 4),
+        ("CYP3A5", "Sub-Saharan African", "*6/*7", 0.03338496, 4),
+        ("VKORC1", "East Asian", "A/A", 0.75082225, 4),
+        ("VKORC1", "Central/South Asian", "G/A", 0.26387808, 4),
+    ],
+)
+def test_frequencies_of_other_genes(gene, ancestry, diplotype, frequency, digits):
+    found = diplotypes(gene, ancestry)
+    assert found[diplotype] == pytest.approx(frequency, abs=10.0**-digits)  # half a digit of either allele
+    assert sum(found.values()) == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("ancestry", "a"), [("European", 0.388), ("Latino", 0.411), ("East Asian", 0.885)])
+def test_vkorc1_beside_another_count(ancestry, a):
+    """1000 Genomes, table 1 of Shendre et al. 2018, doi:10.2217/pgs-2018-0146: some 350 to 500 people an ancestry."""
+    found = diplotypes("VKORC1", ancestry)
+    mine = found["A/A"] + 0.5 * found["G/A"]
+    assert mine == pytest.approx(a, abs=0.03)  # two standard errors of a half counted in 1,000 chromosomes
+
+
+def test_warfarin_by_what_is_drawn():
+    """Far more East Asians than Europeans need the low dose of A/A."""
+    east, europe = ([warfarin_dose(warfarin(vkorc1=g)) for g in draw("VKORC1", a, 200, seed=2)]
+                    for a in ("East Asian", "European"))  # fmt: skip
+    low = float(warfarin_dose(warfarin(vkorc1="AA")))
+    assert np.mean(np.isclose(east, low)) > 2.0 * np.mean(np.isclose(europe, low))  # 75 % beside 17 %
+
+
 def test_people_are_drawn_at_their_frequencies():
     people = draw("CYP2C9", "European", 20_000, seed=1)
     share = sum(d == "*1/*2" for d in people) / 20_000
@@ -110,7 +145,8 @@ def test_people_are_drawn_at_their_frequencies():
         (lambda: warfarin(vkorc1="GC"), "there is no VKORC1 genotype 'GC'"),
         (lambda: tacrolimus(cyp3a5="*1/*4"), r"CYP3A5 has no allele '\*4'"),
         (lambda: tacrolimus_starting_dose(11.0), "the AUC of a trough of 11 is not listed"),
-        (lambda: diplotypes("CYP2D6", "European"), "no allele frequencies of CYP2D6 ship with twinjax"),
+        (lambda: diplotypes("CYP2B6", "European"), "no allele frequencies of CYP2B6 ship with twinjax"),
+        (lambda: diplotypes("VKORC1", "Oceanian"), "CPIC's table of VKORC1 has no frequencies of the ancestry"),
         (lambda: diplotypes("CYP2C9", "Europe"), "there is no ancestry 'Europe'; did you mean 'European'"),
         (lambda: draw("CYP2C9", "European", 0, seed=1), "draw at least one person"),
     ],

@@ -23,12 +23,13 @@ AGED, CENTRE = -0.0091, 71.0
 def warfarin(cyp2c9: str = "*1/*1", vkorc1: str = "GG", age: Scalar = 71.0) -> WarfarinINR:
     """One person's S-warfarin and INR.
 
-    **Parameters**: `cyp2c9`, a diplotype of ``*1``, ``*2`` and ``*3``; `vkorc1`, GG, GA or AA; `age` in years.
+    **Parameters**: `cyp2c9`, a diplotype of ``*1``, ``*2`` and ``*3``; `vkorc1`, GG, GA or AA, or as `draw` writes it
+    (G/A); `age` in years.
     **Raises** `ValueError` for a genotype that the source did not study, with those it did.
     **Reference**: Hamberg et al. 2007, Clin Pharmacol Ther 81:529, doi:10.1038/sj.clpt.6100084.
     """
     diplotype = "/".join(sorted(cyp2c9.replace(" ", "").split("/")))
-    genotype = "".join(sorted(vkorc1.upper(), reverse=True))
+    genotype = "".join(sorted(vkorc1.upper().replace("/", ""), reverse=True))
     if diplotype not in CYP2C9:
         raise ValueError(f"warfarin's clearance is not known for CYP2C9 {cyp2c9!r}{suggestion(diplotype, CYP2C9)}")
     if genotype not in VKORC1:
