@@ -1,10 +1,10 @@
 """Half an hour of glucose foreseen, for every virtual patient of the UVA/Padova table: ``glucose_forecast.py DATA``.
 
-Two simulated days each (DATA is the folder of the table): three meals and a snack a day, of the sizes and hours of the
-public simulator's random scenario; boluses by its rule (carbohydrate over the patient's ratio, a correction above 150
-mg/dL by the reading) given by a pump in steps of 0.05 IU, basal insulin in steps of 0.05 IU/h; readings every 5 min with
-the errors of Breton & Kovatchev's sensor. The first day is to learn from; on the second, every 15 min, the reading 30
-min ahead is foreseen.
+Two simulated days each, or as many as ``--days`` (DATA is the folder of the table): three meals and a snack a day, of the
+sizes and hours of the public simulator's random scenario; boluses by its rule (carbohydrate over the patient's ratio, a
+correction above 150 mg/dL by the reading) given by a pump in steps of 0.05 IU, basal insulin in steps of 0.05 IU/h;
+readings every 5 min with the errors of Breton & Kovatchev's sensor. The first day is to learn from; after it, every 15
+min, the reading 30 min ahead is foreseen.
 
 A twin of each patient: the same equations, whose parameters it does not know. Its prior are the other patients of the
 table: medians of the nine others of the patient's age group, deviations of the 29 others about their groups' medians.
@@ -45,9 +45,14 @@ from twinjax.naming import bind, leaves
 MINUTE, DL = 1.0 / 60.0, 10.0
 EVERY, LEARNT, HORIZON = 5 * MINUTE, 3, 0.5
 """From reading to reading, every which is learnt, and how far to look ahead."""
-DAYS = 2
 MONITOR, PUMP = MONITORS["GuardianRT"], PUMPS["Insulet"]
-TIMES = EVERY * np.arange(1, 288 * DAYS + 1)
+
+
+def times(many: int) -> np.ndarray:
+    """When readings come, in so many days."""
+    return EVERY * np.arange(1, 288 * many + 1)
+
+
 MEALS = ((7.0, 1.0, 5.0, 9.0, 45.0, 10.0), (12.0, 1.0, 10.0, 14.0, 70.0, 10.0), (15.0, 0.5, 14.0, 16.0, 10.0, 5.0),
          (18.0, 1.0, 16.0, 20.0, 80.0, 10.0))  # fmt: skip
 """Hour, its deviation and limits, and grams of carbohydrate with their deviation."""
@@ -68,11 +73,12 @@ def eaten(meals: list[tuple[float, float]]) -> tj.Regimen:
 
 @dataclasses.dataclass(frozen=True)
 class Day:
-    """One patient's days: meals as said, what the pump gave and its basal rate, glucose and readings at `TIMES`."""
+    """One patient's days: meals as said, what the pump gave and its basal rate, glucose and readings at `times`."""
 
     said: tj.Regimen
     pump: tj.Regimen
     basal: float
+    times: np.ndarray
     glucose: np.ndarray
     readings: np.ndarray
 
@@ -81,32 +87,32 @@ NOTHING = 1e-6
 """Stands for a meal or a bolus that is not known yet, so that every simulation has one shape."""
 
 
-def days(patient: UVAPadova, ratio: float, factor: float, rng: Any, carbs: float) -> Day:
+def days(patient: UVAPadova, ratio: float, factor: float, rng: Any, carbs: float, many: int) -> Day:
     """Meals as they come, each bolus by the reading before it."""
-    meals, said = [], []
-    for day in range(DAYS):
+    meals, said, all_ = [], [], times(many)
+    for day in range(many):
         for hour, sd, low, high, grams, spread in MEALS:
             at = 24.0 * day + np.round(np.clip(rng.normal(hour, sd), low, high) / MINUTE) * MINUTE
             size = max(np.round(rng.normal(grams, spread)), 3.0)
             meals.append((float(at), float(size)))
             said.append((float(at), float(size * np.exp(carbs * rng.standard_normal()))))
-    errors, basal = MONITOR.errors(len(TIMES), rng), PUMP.basal(float(patient.basal_rate()))
-    boluses, end = [(at, NOTHING) for at, _ in said], 24.0 * DAYS
+    errors, basal = MONITOR.errors(len(all_), rng), PUMP.basal(float(patient.basal_rate()))
+    boluses, end = [(at, NOTHING) for at, _ in said], 24.0 * many
 
     def glucose() -> np.ndarray:
         given = tj.Regimen.infusion(basal * end, over=end, into="depot1")
         for at, units in boluses:
             given = given + tj.Regimen.infusion(max(PUMP.bolus(units), NOTHING), over=PUMP.over, into="depot1", at=at)
-        found = tj.simulate(patient, eaten(meals) + given, np.append(0.0, TIMES))
+        found = tj.simulate(patient, eaten(meals) + given, np.append(0.0, all_))
         return np.asarray(found.output.sensor)[0, 1:]
 
     for k, (at, size) in enumerate(said):
-        last = np.flatnonzero(at >= TIMES)[-1]  # what comes later does not act before
+        last = np.flatnonzero(at >= all_)[-1]  # what comes later does not act before
         reading = np.clip(glucose()[last] + errors[last], MONITOR.low, MONITOR.high) / DL
         boluses[k] = (at, size / ratio + (reading > 150.0) * (reading - 140.0) / factor)
     found = glucose()
     pump = PUMP.regimen(basal, boluses, until=end)
-    return Day(eaten(said), pump, basal, found / DL, np.clip(found + errors, MONITOR.low, MONITOR.high))
+    return Day(eaten(said), pump, basal, all_, found / DL, np.clip(found + errors, MONITOR.low, MONITOR.high))
 
 
 def others(patients: Mapping[str, UVAPadova], name: str) -> tuple[dict[str, float], dict[str, float]]:
@@ -177,15 +183,15 @@ def foreseen(
         population, id=name, covariates={"weight": weight, "basal": day.basal}, doses=day.said + day.pump,
         backend=BACKEND, method=tj.StateEnsembleKalman(process, members=members), seed=seed,
     )  # fmt: skip
-    at = np.arange(LEARNT - 1, len(TIMES), LEARNT)
-    news = tj.Measurements.of(TIMES[at], day.readings[at], "reading")
+    at = np.arange(LEARNT - 1, len(day.times), LEARNT)
+    news = tj.Measurements.of(day.times[at], day.readings[at], "reading")
     return tj.hindcast([twin], [news], HORIZON, planned=False)[0], at
 
 
 def judged(ahead: Any, at: np.ndarray, day: Day) -> dict[str, Any]:
-    """Errors and coverage on the last day."""
+    """Errors and coverage from the second day on."""
     after = round(HORIZON / EVERY)
-    fair = (TIMES[at] >= 24.0 * (DAYS - 1) - 1e-9) & (at + after < len(TIMES))
+    fair = (day.times[at] >= 24.0 - 1e-9) & (at + after < len(day.times))
     now = at[fair]
     shown, true = day.readings[now + after] / DL, day.glucose[now + after]
     low, middle, high = ahead.band("reading", measured=True)[:, fair] / DL
@@ -232,9 +238,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--days", type=int, default=2)
     parser.add_argument("--members", type=int, default=300)
     parser.add_argument("--carbs", type=float, default=0.0, help="error of meals' sizes as they are said")
-    parser.add_argument("--only", default="", help="patients whose names contain this")
+    parser.add_argument("--only", nargs="*", default=[""], help="patients whose names contain one of these")
     parser.add_argument(
         "--done", type=Path, nargs="*", default=[], help="lines of runs before, whose patients are not run"
     )
@@ -244,21 +251,37 @@ def main() -> None:
     quest = pd.read_csv(asked.data / "Quest.csv").set_index("Name")
     noise, done = Noise(), {r["patient"] for r in table}
     for number, (name, patient) in enumerate(patients.items()):
-        if asked.only not in name or name in done:
+        if not any(o in name for o in asked.only) or name in done:
             continue
         began, cpu = time.perf_counter(), time.process_time()
-        day = days(patient, quest.CR[name], quest.CF[name], np.random.default_rng([asked.seed, number]), asked.carbs)
+        day = days(
+            patient,
+            quest.CR[name],
+            quest.CF[name],
+            np.random.default_rng([asked.seed, number]),
+            asked.carbs,
+            asked.days,
+        )
         population = prior(patients, name, noise.residual)
         ahead, at = foreseen(day, population, name, float(patient.bw), noise, asked.members, asked.seed)
         row = {"patient": name, **judged(ahead, at, day)}
         table.append(row)
         print(json.dumps({
-            "benchmark": "glucose_forecast", **row, "seed": asked.seed, "members": asked.members, "carbs": asked.carbs,
+            "benchmark": "glucose_forecast", **row, "seed": asked.seed, "members": asked.members, "carbs": asked.carbs, "days": asked.days,
             "seconds": round(time.perf_counter() - began, 1), "cpu": round(time.process_time() - cpu, 1),
             **where(),
         }), flush=True)  # fmt: skip
     print(
-        json.dumps({**together(table), "seed": asked.seed, "members": asked.members, "carbs": asked.carbs, **where()})
+        json.dumps(
+            {
+                **together(table),
+                "seed": asked.seed,
+                "members": asked.members,
+                "carbs": asked.carbs,
+                "days": asked.days,
+                **where(),
+            }
+        )
     )
 
 
