@@ -7,17 +7,20 @@ and duplicated ones, wrong units and clocks ahead. In the end every twin is to b
 was never killed and got each message once.
 
 Processes are forked from one that has imported everything and started nothing of JAX's, so that each has threads and
-compiled programs of its own: these are traced anew and read from JAX's cache, which takes a process one to two seconds
-of processor time before it can be killed among updates. ``--recorded`` spares them that, for a thousand kills in
-minutes: twins and what `assimilate` makes of them are kept by the process that is not killed, and those forked from it
-find them there, after as long as an update takes. All else is done in them as ever: messages read, checked and
-converted, FHIR, twins as JSON, transactions.
+compiled programs of its own: these are traced anew and read from caches on the disk, which takes a process most of a
+second of processor time before it can be killed among updates; the moment is even over the time in which it learns and
+commits. What is to be imported is what a first process, which is not killed, had imported in the end. ``--recorded``
+spares processes the programs too: twins and what `assimilate` makes of them are kept by the process that is not killed,
+and those forked from it find them there, after as long as an update takes. All else is done in them as ever: messages
+read, checked and converted, FHIR, twins as JSON, transactions.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
+import importlib
 import json
 import os
 import random
@@ -36,6 +39,7 @@ import jax
 import twinjax as tj
 from twinjax.assimilation.storage import to_dict
 from twinjax.cli.cache import keep_compiled
+from twinjax.io.conversion import converted
 from twinjax.io.fhir import Codes
 from twinjax.models import OneCompartment
 from twinjax.stream import Ledger, Ward
@@ -157,8 +161,23 @@ class Recorded:
         ward.admit, ward_module.assimilate = admit, assimilate  # type: ignore[method-assign,assignment]
 
 
+def marked(write: int) -> None:
+    """From now on this process says when it begins and ends to learn."""
+    learn = ward_module.assimilate
+
+    def assimilate(*news: Any, **more: Any) -> Any:
+        os.write(write, b"learning\n")
+        made = learn(*news, **more)
+        os.write(write, b"learnt\n")
+        return made
+
+    ward_module.assimilate = assimilate  # type: ignore[assignment]
+
+
 def forked(file: Path, numbers: Any, recorded: Recorded | None) -> tuple[int, int]:
-    """A process that feeds messages of these numbers to the ward, and the pipe by which it says where it is."""
+    """A process that feeds messages of these numbers to the ward, and the pipe by which it says where it is, and, in
+    the end, what it had imported.
+    """
     read, write = os.pipe()
     child = os.fork()
     if child:
@@ -173,25 +192,37 @@ def forked(file: Path, numbers: Any, recorded: Recorded | None) -> tuple[int, in
                 fed(scratch, k)
         else:
             recorded.recall(ward)
+        marked(write)
         os.write(write, b"ready\n")
         for k in numbers:
             os.write(write, b"begun %d\n" % k)
             began = time.monotonic()
             fed(ward, k)
             os.write(write, b"done %d %.4f\n" % (k, time.monotonic() - began))
+        with os.fdopen(write, "w") as said:
+            said.write(f"imported {' '.join(sys.modules)}\n")
         os._exit(0)
     except BaseException as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         os._exit(1)
 
 
-def whole(file: Path, numbers: Any, recorded: Recorded | None = None) -> None:
-    """Messages fed by a process that is not killed."""
+def whole(file: Path, numbers: Any, recorded: Recorded | None = None) -> list[str]:
+    """Messages fed by a process that is not killed; the modules that it had imported in the end."""
     child, read = forked(file, numbers, recorded)
     with os.fdopen(read) as said:
-        said.read()
+        lines = said.read().splitlines()
     if os.waitpid(child, 0)[1]:
         raise RuntimeError("a process ended by itself; what it said is above")
+    return lines[-1].split()[1:]
+
+
+def acquainted(modules: list[str]) -> None:
+    """Import these here, so that processes forked from this one need not."""
+    for name in modules:
+        with contextlib.suppress(ImportError, AttributeError):
+            importlib.import_module(name)
+    converted("ug/mL", "mg/L")  # pint reads its table of units
 
 
 def kept(file: Path) -> tuple[list[Any], list[Any]]:
@@ -202,12 +233,17 @@ def kept(file: Path) -> tuple[list[Any], list[Any]]:
     return states, messages
 
 
+WHEN = {"begun": "reading", "learning": "learning", "learnt": "committing"}
+"""What a process was doing, by what it said last. The first and the last of these also by what comes besides."""
+
+
 class Killer:
     """Feeds a file by processes that it kills, and counts."""
 
     def __init__(self, file: Path, rng: random.Random, last: int, recorded: Recorded | None):
         self.file, self.rng, self.last, self.recorded = file, rng, last, recorded
-        self.kills = self.inside = self.done = self.again = 0
+        self.kills = self.done = self.again = 0
+        self.when: Counter[str] = Counter()  # what the killed were doing
         self.pace = 0.2  # seconds from one message to the next, as seen so far
 
     def kill(self) -> None:
@@ -230,9 +266,11 @@ class Killer:
         if status == signal.SIGKILL:  # else it had come to the end before
             self.kills += 1
             self.again += max(0, known - start)
-            self.inside += bool(lines) and lines[-1].startswith("begun")
+            last = lines[-1].split()[0] if lines else ""
+            self.when[WHEN.get(last, "between_messages")] += 1
         with sqlite3.connect(f"file:{self.file}?mode=ro", uri=True) as c:
             (many,) = c.execute("SELECT count(*) FROM messages").fetchone()
+        self.when["committed_and_not_said"] += many > self.done
         if many not in (self.done, self.done + 1):  # at most the one that was under way is there besides
             raise RuntimeError(f"{self.done} messages were said to be done, and {many} are there")
 
@@ -273,7 +311,7 @@ def main() -> None:
             fed(ward, k)
         ward.close()
     else:
-        whole(other, range(last))
+        acquainted(whole(other, range(last)))
     began, total = time.monotonic(), Counter()
     while total["kills"] < asked.kills and time.monotonic() - began < 60.0 * asked.minutes:
         file = folder / f"killed{total['wards']}.sqlite"
@@ -287,8 +325,8 @@ def main() -> None:
             killer.kill()
         whole(file, range(max(0, killer.done - 3), last), recorded)
         total.update({
-            "wards": 1, "kills": killer.kills, "inside_an_update": killer.inside, "messages": last,
-            "sent_again": killer.again, **differences(file, other),
+            "wards": 1, "kills": killer.kills, **killer.when, "messages": last, "sent_again": killer.again,
+            **differences(file, other),
         })  # fmt: skip
         print(f"{total['kills']} kills, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     print(json.dumps({

@@ -347,6 +347,18 @@ def test_forecasts_are_calibrated():
     assert np.median(np.abs(found - f[:, 4])) < 0.5 * np.median(np.abs(typical - f[:, 4]))
 
 
+def test_many_at_once_are_told_what_one_is():
+    """More patients than are looked at together: evidence of each as if alone, but for the rounding of sums."""
+    y = np.linspace(2.0, 6.0, 35)
+    first = tj.Twin.of(DRUG, doses=DOSES)
+    twins = [first.another(str(i), doses=DOSES) for i in range(len(y))]
+    made = tj.assimilate_each(twins, [tj.Measurements.of([2.0], [v]) for v in y])
+    for i in (0, 15, 16, 34):
+        alone = tj.assimilate(twins[i], tj.Measurements.of([2.0], [y[i]])).trail[-1]
+        both = [[*e["innovations"][0].values(), e["log_density"]][2:] for e in (made[i].trail[-1], alone)]
+        np.testing.assert_allclose(*both, rtol=1e-12)
+
+
 def test_forecast_and_what_if(patient):
     ahead = tj.forecast(patient, np.array([40.0, 47.0, 95.0]))
     eta, weight, _ = quadrature(SAMPLES, SEEN)

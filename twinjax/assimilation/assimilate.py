@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy as np
 from twinjax.assimilation.bedside import Bedside
 from twinjax.assimilation.belief import AbstractBelief, Particles
 from twinjax.assimilation.history import History, News, news_dict
-from twinjax.assimilation.innovation import innovations
+from twinjax.assimilation.innovation import Innovations, innovations
 from twinjax.assimilation.twin import Twin, noted, random_key
 from twinjax.dosing import Regimen
 from twinjax.observation import Measurements
@@ -65,14 +67,14 @@ def assimilate_each(
         whole = jnp.where(again[:, None], bedside.design.observed.there, bedside.fresh)
         bedside = eqx.tree_at(lambda b: b.fresh, bedside, whole)
     learnt = jax.device_get(first.method.learn(bedside, belief, jax.random.fold_in(key, 2)))
-    found, made = jax.device_get(learnt.found if found is None else found), []
+    found, made = _Told.of(jax.device_get(learnt.found if found is None else found)), []
+    settled, effective, acceptance = (x.tolist() for x in (learnt.settled, learnt.effective, learnt.acceptance))
     for i, (t, (h, fresh, missing), n) in enumerate(zip(twins, joined, each, strict=True)):
         own = jax.tree.map(lambda x, i=i: x[i : i + 1], learnt.belief)
         new = Twin(t.population, h, own, t.method, t.backend, t.seed, t.trail)
         said = {
-            "news": news_dict(n), "missing": missing, "again": bool(again[i]), **_judgement(i, h, fresh, found),
-            "settled": bool(learnt.settled[i]), "effective": _number(learnt.effective[i]),
-            "acceptance": _number(learnt.acceptance[i]),
+            "news": news_dict(n), "missing": missing, "again": bool(again[i]), **found.judgement(i, h, fresh),
+            "settled": settled[i], "effective": _number(effective[i]), "acceptance": _number(acceptance[i]),
         }  # fmt: skip
         made.append(noted(new, "learnt", said, t, when))
     return made
@@ -97,14 +99,27 @@ def _begins_anew(twin: Twin, history: History, fresh: np.ndarray, news: News) ->
     return changed or late
 
 
-def _judgement(i: int, history: History, fresh: np.ndarray, found: Any) -> dict[str, Any]:
-    """What one patient's news were against what was foreseen, in plain numbers."""
-    m, rows = history.measurements, []
-    for k in np.flatnonzero(fresh):
-        own = {n: _number(getattr(found, n)[i, k + 1]) for n in ("expected", "sd", "z", "quantile")}
-        rows.append({"time": float(m.time[k]), "output": m.output[k], "value": float(m.value[k]), **own})
-    return {"innovations": rows, "log_density": _number(found.log_density[i]) if rows else None}
+@dataclasses.dataclass(frozen=True)
+class _Told:
+    """Innovations of many patients in plain numbers: read once, not number by number."""
+
+    rows: dict[str, list[list[float]]]
+    log_density: list[float]
+
+    @staticmethod
+    def of(found: Innovations) -> _Told:
+        rows = {n: np.asarray(getattr(found, n)).tolist() for n in ("expected", "sd", "z", "quantile")}
+        return _Told(rows, np.asarray(found.log_density).tolist())
+
+    def judgement(self, i: int, history: History, fresh: np.ndarray) -> dict[str, Any]:
+        """What one patient's news were against what was foreseen."""
+        m, rows = history.measurements, []
+        time, value = m.time.tolist(), m.value.tolist()
+        for k in fresh.nonzero()[0].tolist():
+            own = {n: _number(v[i][k + 1]) for n, v in self.rows.items()}
+            rows.append({"time": time[k], "output": m.output[k], "value": value[k], **own})
+        return {"innovations": rows, "log_density": _number(self.log_density[i]) if rows else None}
 
 
-def _number(x: Any) -> float | None:
-    return float(x) if np.isfinite(x) else None
+def _number(x: float) -> float | None:
+    return x if math.isfinite(x) else None

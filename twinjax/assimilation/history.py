@@ -68,28 +68,28 @@ class History:
         **Raises** `ValueError` for a measurement whose time is not finite, a covariate that is not, anything before
         the start.
         """
-        m = news.measurements
-        for what, times in (("measurement", m.time), ("dose", np.asarray(news.doses.time))):
-            if np.any(times < self.start):
+        m, given = news.measurements, len(news.doses) > 0
+        for what, times in (("measurement", m.time), ("dose", np.asarray(news.doses.time) if given else m.time[:0])):
+            if (times < self.start).any():
                 raise ValueError(
                     f"patient {self.id}: a {what} at {np.min(times):g} is before {self.start:g}, where the history "
                     "begins; begin the twin with an earlier start"
                 )
-        if not np.all(np.isfinite(m.time)):
+        if not np.isfinite(m.time).all():
             raise ValueError(f"patient {self.id}: a measurement's time is not finite; leave it out until it is known")
-        kept = np.flatnonzero(np.isfinite(m.value))
+        kept = np.isfinite(m.value).nonzero()[0]
         m = m if len(kept) == len(m) else _chosen(m, kept)
         both = _stacked(self.measurements, m)  # arrays of its own, whatever becomes of those of the news
-        fresh = np.arange(len(both)) >= len(self.measurements)
         by = np.lexsort((np.arange(len(both)), both.order >= 0, both.time))
-        doses = self.doses if not len(news.doses) else sorted_doses(self.doses + written_out(news.doses))
+        doses = sorted_doses(self.doses + written_out(news.doses)) if given else self.doses
         covariates = {n: tuple(c) for n, c in self.covariates.items()}
         for name, value in news.covariates.items():
             if not np.isfinite(value):
                 raise ValueError(f"patient {self.id}: covariate {name} is {value}; give a finite number")
             covariates[name] = _changed(covariates.get(name, ()), news.at, float(value))
         missing = len(news.measurements) - len(kept)
-        return History(self.id, self.start, doses, _chosen(both, by), covariates), fresh[by], missing
+        fresh = by >= len(self.measurements)
+        return History(self.id, self.start, doses, _chosen(both, by), covariates), fresh, missing
 
     def with_doses(self, doses: Regimen, after: float) -> History:
         """The doses before a time as they were, and from then on these instead of what was planned."""
@@ -178,9 +178,12 @@ def _no_measurements() -> Measurements:
     return Measurements.none()
 
 
+_written = json.JSONEncoder(sort_keys=True).encode
+
+
 def digest(plain: Any) -> str:
     """SHA-256 of plain data."""
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_written(plain).encode()).hexdigest()
 
 
 def news_dict(news: News) -> dict[str, Any]:
@@ -235,16 +238,20 @@ def _records(r: Regimen, at: np.ndarray) -> Regimen:
 
 def _chosen(m: Measurements, at: np.ndarray) -> Measurements:
     rows, order = at.tolist(), m.order
-    if rows == list(range(len(order))) and np.all((order == -1.0) | (order == np.inf)):
+    if rows == list(range(len(order))) and ((order == -1.0) | (order == np.inf)).all():
         return m
-    return Measurements(m.time[at], m.value[at], tuple(m.output[i] for i in rows), m.censored[at], m.limit[at],
-                        np.where(m.order[at] < 0, -1.0, np.inf))  # fmt: skip
+    return Measurements.known(
+        m.time[at], m.value[at], tuple([m.output[i] for i in rows]), m.censored[at], m.limit[at],
+        np.where(m.order[at] < 0, -1.0, np.inf),
+    )  # fmt: skip
 
 
 def _stacked(a: Measurements, b: Measurements) -> Measurements:
-    columns = [np.concatenate([getattr(a, n), getattr(b, n)]) for n in ("time", "value", "censored", "limit", "order")]
-    time, value, censored, limit, order = columns
-    return Measurements(time, value, a.output + b.output, censored, limit, order)
+    one, other = vars(a), vars(b)
+    time, value, censored, limit, order = [
+        np.concatenate([one[n], other[n]]) for n in ("time", "value", "censored", "limit", "order")
+    ]
+    return Measurements.known(time, value, a.output + b.output, censored, limit, order)
 
 
 def _changed(changes: Changes, at: float | None, value: float) -> Changes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,9 +18,13 @@ from twinjax.assimilation.bedside import Bedside
 from twinjax.estimation.contributions import cumulative, spread
 from twinjax.estimation.likelihood import terms
 from twinjax.estimation.moments import moments, transformed
+from twinjax.estimation.observed import Observations
 from twinjax.models.base import output_names
-from twinjax.observation import QUANTIFIED
+from twinjax.observation import QUANTIFIED, Errors
 from twinjax.solve.compiling import compiled
+
+_AT_ONCE = 4096
+"""Draws of all patients that are looked at together."""
 
 
 class Innovations(eqx.Module):
@@ -41,7 +46,27 @@ class Innovations(eqx.Module):
 
 @compiled
 def innovations(bedside: Bedside, eta: Any, log_weight: Any) -> Innovations:
-    """Of the fresh measurements, by draws `eta` `(patients, draws, etas)` of the belief before them."""
+    """Of the fresh measurements, by draws `eta` `(patients, draws, etas)` of the belief before them.
+
+    Patients are taken some at a time: what their draws need stays in a processor's cache, and memory does not grow with
+    the number of patients.
+    """
+    patients, many, _ = eta.shape
+    some = max(1, _AT_ONCE // many)
+    if patients <= some:
+        return _innovations(bedside, eta, log_weight)
+    turns = -(-patients // some)
+    at = jnp.minimum(jnp.arange(turns * some), patients - 1).reshape(turns, some)
+
+    def turn(at: Any) -> Innovations:
+        design, fresh, *own = jax.tree.map(lambda a: a[at], (bedside.design, bedside.fresh, eta, log_weight))
+        return _innovations(Bedside(bedside.predictor, design, bedside.x, fresh), *own)
+
+    found = jax.lax.map(turn, at)
+    return jax.tree.map(lambda a: a.reshape(turns * some, *a.shape[2:])[:patients], found)
+
+
+def _innovations(bedside: Bedside, eta: Any, log_weight: Any) -> Innovations:
     patients, many, etas = eta.shape
     people = bedside.times(many)
     outputs, p = output_names(bedside.population.model), bedside.population
@@ -60,10 +85,11 @@ def innovations(bedside: Bedside, eta: Any, log_weight: Any) -> Innovations:
         else:
             new = jnp.sum(jnp.where(fresh, each, 0.0))
         fine = (code == 0) & jnp.isfinite(new)
-        wide, below = m.variance * spread(errors, outputs, o), cumulative(errors, outputs, o, (y - m.mean) / sd)
-        return m.mean, wide, below, jnp.where(fine, -0.5 * new, -jnp.inf), fine, y
+        wide = m.variance * spread(errors, outputs, o)
+        return m.mean, wide, (y - m.mean) / sd, jnp.where(fine, -0.5 * new, -jnp.inf), fine, y
 
-    mean, variance, below, new, fine, y = jax.vmap(one)(f, code, all_, old, people.fresh)
+    mean, variance, off, new, fine, y = jax.vmap(one)(f, code, all_, old, people.fresh)
+    below = _below(errors, outputs, all_, off, people.fresh)
     mean, variance, below, y = (a.reshape(patients, many, -1) for a in (mean, variance, below, y))
     fine = fine.reshape(patients, many)
     log_weight = jnp.where(fine, log_weight, -jnp.inf)
@@ -81,6 +107,22 @@ def innovations(bedside: Bedside, eta: Any, log_weight: Any) -> Innovations:
         jnp.where(known, (y[:, 0] - expected) / sd, jnp.nan),
         jnp.where(known, jnp.sum(weight * below, axis=1), jnp.nan), log_density,
     )  # fmt: skip
+
+
+def _below(errors: Errors, outputs: tuple[str, ...], o: Observations, off: Any, fresh: Any) -> Any:
+    """The probability of a smaller standardised residual than `off` `(cases, rows)`; in rows that are fresh for none of
+    these cases it is not needed, and costs more than all else.
+    """
+
+    def row(k: Any) -> Any:
+        own = jax.tree.map(lambda a: a[:, k, None], dataclasses.replace(o, row=None, reads=None))
+
+        def needed(z: Any) -> Any:
+            return jax.vmap(lambda o, z: cumulative(errors, outputs, o, z))(own, z)
+
+        return jax.lax.cond(jnp.any(fresh[:, k]), needed, jnp.zeros_like, off[:, k, None])
+
+    return jax.lax.map(row, jnp.arange(off.shape[1]))[:, :, 0].T
 
 
 def calibration(

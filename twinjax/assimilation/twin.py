@@ -104,8 +104,9 @@ class Twin:
     ) -> Twin:
         """A twin of another patient, that knows no measurement yet: same prior, method, backend and seed."""
         news = News(doses=doses or Regimen.none())
-        history = _begun(self.population, str(id), float(start), news, covariates or {})
-        belief = jax.device_get(self.method.prior(self.population, 1, random_key(self.seed, 0, "prior")))
+        history, belief = _begun(self.population, str(id), float(start), news, covariates or {}), self.belief
+        if self.trail[-1]["step"]:  # else it is the prior still
+            belief = jax.device_get(self.method.prior(self.population, 1, random_key(self.seed, 0, "prior")))
         twin = dataclasses.replace(self, history=history, belief=belief, trail=())
         known = {n: self.trail[0][n] for n in ("prior", "population")}
         return noted(twin, "begun", {**known, "news": news_dict(news), "known": _known(history)}, twin, when)
@@ -191,14 +192,14 @@ def _known(history: History) -> dict[str, Any]:
 def noted(twin: Twin, what: str, said: Mapping[str, Any], before: Twin, when: datetime.datetime | None) -> Twin:
     """The twin with one more entry in its trail."""
     mean, covariance = np.asarray(twin.belief.mean[0]), np.asarray(twin.belief.covariance[0])
-    sd = np.sqrt(np.diagonal(covariance))
+    sd = np.sqrt(covariance.diagonal())
     moved = mean - np.asarray(before.belief.mean[0])
     known = twin.trail[-1]["population"] if twin.trail else said.get("population") or fingerprint(twin.population)
     entry = {
         "step": len(twin.trail), "when": (when or datetime.datetime.now(datetime.UTC)).isoformat(), "what": what,
         "version": _version(), "population": known, "method": twin.method.name,
-        "eta": {n: [float(a), float(b)] for n, a, b in zip(twin.population.etas, mean, sd, strict=True)},
-        "moved": float(np.max(np.abs(moved), initial=0.0)), "data": twin.history.hash, "before": twin.hash, **said,
+        "eta": {n: [a, b] for n, a, b in zip(twin.population.etas, mean.tolist(), sd.tolist(), strict=True)},
+        "moved": float(np.abs(moved).max(initial=0.0)), "data": twin.history.hash, "before": twin.hash, **said,
     }  # fmt: skip
     return dataclasses.replace(twin, trail=(*twin.trail, {**entry, "hash": digest(entry)}))
 

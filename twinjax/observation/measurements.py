@@ -11,6 +11,9 @@ QUANTIFIED, BELOW, ABOVE = 0, 1, -1
 """How a value was recorded: measured, or only known to lie below or above it (CENS = 0, 1, -1)."""
 
 
+_COLUMNS = ("time", "value", "output", "censored", "limit", "order")
+
+
 class Measurements(eqx.Module):
     """One subject's measurements, in record order.
 
@@ -45,6 +48,17 @@ class Measurements(eqx.Module):
         """Measurements of one output."""
         time = np.asarray(time, dtype=float).reshape(-1)
         return Measurements(time, value, (output,) * len(time), **more)
+
+    @staticmethod
+    def known(
+        time: np.ndarray, value: np.ndarray, output: tuple[str | int, ...], censored: np.ndarray, limit: np.ndarray,
+        order: np.ndarray,
+    ) -> Measurements:  # fmt: skip
+        """Of columns that are those of measurements already: taken as they are, in a tenth of the time."""
+        made = object.__new__(Measurements)
+        for name, column in zip(_COLUMNS, (time, value, output, censored, limit, order), strict=True):
+            object.__setattr__(made, name, column)
+        return made
 
     @staticmethod
     def none() -> Measurements:
