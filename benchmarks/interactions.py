@@ -29,7 +29,8 @@ import numpy as np
 
 import twinjax as tj
 from twinjax.bodies import body, library
-from twinjax.bodies.library import itraconazole, midazolam
+from twinjax.bodies.library import VERAPAMIL, itraconazole, midazolam, verapamil
+from twinjax.bodies.library.verapamil import HYDROCHLORIDE
 from twinjax.drugs import agreement
 from twinjax.models.pbpk import WholeBody
 from twinjax.physiology import person
@@ -38,10 +39,8 @@ WEIGHT = 73.0
 SUBJECTS = {"Yu 2004": (23.3, 172.9, 66.9)}
 """Age, height and weight of studies that the designs say differ: Koreans (Midazolam-Model, individuals)."""
 PERPETRATORS = ("Cimetidine", "Clarithromycin", "Efavirenz", "Erythromycin", "Fluconazole", "Rifampicin")
-"""Those beside itraconazole that have parameters: functions of `twinjax.bodies.library`."""
+"""Those that are one drug and have parameters: functions of `twinjax.bodies.library`."""
 WHY_NOT = {
-    "Verapamil": "the published model of verapamil has two pathways of CYP3A4 for each enantiomer and efflux by P-gp in "
-    "the gut, which this body does not have",
     "Hyperforin": "extracts of St John's wort differ, and hyperforin has no parameters in twinjax.bodies.library",
     "Fluvoxamine": "the table gives its doses as 50/100 without saying which is when, and it has no parameters in "
     "twinjax.bodies.library",
@@ -108,18 +107,23 @@ def control_doses(folder: Path) -> dict[str, float]:
     return doses
 
 
-def perpetrators(row: dict[str, str]) -> tuple[str, dict[str, Any], str]:
-    """A name for the body, the drugs of it, and the state that the perpetrator is given into."""
+def perpetrators(row: dict[str, str]) -> tuple[str, dict[str, Any], dict[str, float]]:
+    """A name for the body, the drugs of it, and the states that the perpetrator is given into, with their shares."""
     name = row["Perpetrator"]
     if name == "Itraconazole":
         text = f"{row.get('Administered form', '')} {row.get('Formulation type', '')}".lower()
         form = "solution fasted" if "solution" in text else "capsule fasted"
         into = "stomach.itraconazole" if "solution" in form else "tablet.itraconazole"
-        return f"{name}, {form}", itraconazole(form), into
+        return f"{name}, {form}", itraconazole(form), {into: 1.0}
+    if name == "Verapamil":
+        slow = "sr" in re.split(r"\W", row.get("Formulation type", "").lower())
+        form, into = ("sustained release", "tablet") if slow else ("immediate release", "stomach")
+        shares = {f"{into}.{drug}": 0.5 * HYDROCHLORIDE for drug in VERAPAMIL[:2]}
+        return f"{name}, {form}", verapamil(form), shares
     if name not in PERPETRATORS:
         raise Left(WHY_NOT.get(name, f"the perpetrator {name} has no parameters in twinjax.bodies.library"))
     own = name.lower()
-    return name, {own: getattr(library, own)()}, f"{'tablet' if name == 'Efavirenz' else 'stomach'}.{own}"
+    return name, {own: getattr(library, own)()}, {f"{'tablet' if name == 'Efavirenz' else 'stomach'}.{own}": 1.0}
 
 
 class Study:
@@ -159,13 +163,17 @@ class Study:
 
 def regimen(study: Study, doses: int, with_perpetrator: bool, at: float) -> tj.Regimen:
     """Everything taken, padded to a common number of records so that all studies share one program."""
-    molar = float(study.drugs[study.into.split(".")[1]].molar_mass)
-    amounts = [a * 1000.0 / molar * with_perpetrator for a in study.amounts] + [0.0] * (doses - len(study.amounts))
-    times = study.times + [study.times[-1]] * (doses - len(study.times))
+    amounts, times, into = [], [], []
+    for state, share in study.into.items():
+        molar = float(study.drugs[state.split(".")[1]].molar_mass)
+        amounts += [share * a * 1000.0 / molar * with_perpetrator for a in study.amounts]
+        amounts += [0.0] * (doses - len(study.amounts))
+        times += study.times + [study.times[-1]] * (doses - len(study.times))
+        into += [state] * doses
     victim = (study.dose if with_perpetrator or study.control is not None else study.alone) * 1000.0 / 325.78
-    into = [study.into] * doses + ["stomach.midazolam", "venous.midazolam"]
+    into += ["stomach.midazolam", "venous.midazolam"]
     given = [victim * (study.route == "PO"), victim * (study.route == "IV")]
-    n = doses + 2
+    n = len(into)
     return tj.Regimen.records(
         [*times, at, at], [*amounts, *given], [0.0] * n, [0.0] * n, evid=[1] * n, into=into, mode=[0] * n,
         additional=[0] * n, steady_state=[0] * n,
@@ -201,7 +209,7 @@ def predicted(studies: list[Study], model: WholeBody) -> list[tuple[float, float
     ]
 
 
-def run(data: Path, table: Path, out: Path) -> dict[str, Any]:
+def run(data: Path, table: Path, out: Path, tight: bool = False) -> dict[str, Any]:
     """All rows, into a CSV; the agreement with what was observed."""
     rows = list(csv.DictReader(table.open()))
     theirs = {r["ID"]: r for r in csv.DictReader((data / "pksim_predicted_vs_observed_AUCR.csv").open())}
@@ -217,7 +225,7 @@ def run(data: Path, table: Path, out: Path) -> dict[str, Any]:
     for name, subject in sorted({(s.body, s.subject) for s in studies.values()}):
         group = {i: s for i, s in studies.items() if (s.body, s.subject) == (name, subject)}
         who = person(subject[0], "male", height=subject[1], weight=subject[2])
-        model = body(who, {"midazolam": midazolam(), **next(iter(group.values())).drugs})
+        model = body(who, {"midazolam": midazolam(), **next(iter(group.values())).drugs}, tight=tight)
         ratios.update(zip(group, predicted(list(group.values()), model), strict=True))
     with out.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -330,14 +338,15 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--table", type=Path)
     parser.add_argument("--profiles", action="store_true")
+    parser.add_argument("--tight", action="store_true", help="with enterocytes whose membranes hold drugs back")
     asked = parser.parse_args()
     start = time.perf_counter()
-    found = run(asked.data, asked.table or asked.data / "DDI_observed_OSP.csv", asked.out)
+    found = run(asked.data, asked.table or asked.data / "DDI_observed_OSP.csv", asked.out, asked.tight)
     if asked.profiles:
         found["midazolam_alone"] = profiles(asked.data)
     found |= {"seconds": time.perf_counter() - start, "device": platform.machine(), "cores": len(jax.devices())}
     found |= {"versions": {p: importlib.metadata.version(p) for p in ("jax", "twinjax")}}
-    print(json.dumps({"benchmark": "interactions", **found}))
+    print(json.dumps({"benchmark": "interactions", "tight": asked.tight, **found}))
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ def body(
     abundance: Abundance = MEASURED,
     organs: Anatomy | None = None,
     cardiac_output: Any = None,
+    tight: bool = False,
 ) -> WholeBody:
     """A body with these drugs in it; doses in umol (`Substance.umol`), into ``venous.drug``, ``stomach.drug``,
     ``tablet.drug``.
@@ -62,7 +63,9 @@ def body(
 
     **Parameters**: `who`, a person or drawn people (whose body has a patient axis); `drugs` by name, metabolites too;
     `method` of partition, by default `RodgersRowland` with human tissues; `abundance` of enzymes, in children times
-    their maturity; `organs`, an anatomy of one's own; `cardiac_output` (L/h), to check that its flows add up to it.
+    their maturity; `organs`, an anatomy of one's own; `cardiac_output` (L/h), to check that its flows add up to it;
+    `tight`, whether the membranes of enterocytes hold drugs back on both sides (`Intestine`): what is measured after
+    doses by mouth comes out closer, interactions in the gut come out stronger than observed (`WHOLE_BODY`).
     **Warns** outside `WHOLE_BODY`, the context of use: of an age or renal function not compared with data.
     **Raises** `ValueError` for flows that do not add up, masses that are not positive, a drug that lacks what a dose by
     mouth or its partition needs, an enzyme whose abundance is not known.
@@ -86,7 +89,7 @@ def body(
         {n: d.secretion for n, d in drugs.items()},
     )  # fmt: skip
     portal: dict[str, Any] = {n: _tissue(n, volumes[n], kp[n], drugs) for n in PORTAL if n != "small_intestine"}
-    portal["small_intestine"] = _intestine(someone, own, kp, drugs, abundance)
+    portal["small_intestine"] = _intestine(someone, own, kp, drugs, abundance, tight)
     liver, extra = _liver(someone, own, kp, drugs, abundance)
     return WholeBody(
         tissues=tissues,
@@ -203,8 +206,9 @@ def _unbound(kp: dict[str, Any], drugs: Mapping[str, Substance], own: Anatomy) -
 
 
 def _intestine(
-    someone: Person, own: Anatomy, kp: dict[str, dict[str, Any]], drugs: Mapping[str, Substance], abundance: Abundance
-) -> Intestine:
+    someone: Person, own: Anatomy, kp: dict[str, dict[str, Any]], drugs: Mapping[str, Substance], abundance: Abundance,
+    tight: bool,
+) -> Intestine:  # fmt: skip
     facts = gut(someone)
     cells = ENTEROCYTES * own.masses["small_intestine"]
     ka, soluble, meets = {}, {}, {}
@@ -231,4 +235,5 @@ def _intestine(
         soluble=soluble,
         meets=meets,
         enzymes=_enzymes("gut", abundance.gut, abundance.gut_kdeg, cells, someone, drugs),
+        fluid=facts.fluid if tight else None,
     )

@@ -18,12 +18,16 @@ def segmented(
     Where solubility limits a drug each segment absorbs from its own fluid: `meets` of the one tank has no place here.
     **Parameters**: `absorbs`, absorption of each segment over the mean (1 each by itself; they add up to 7); `shares`
     of the gut's enzymes by segment (even by itself; they add up to 1).
-    **Raises** `ValueError` for a body without an `Intestine`, and numbers that do not add up.
+    **Raises** `ValueError` for a body without an `Intestine` or with a tight one, and numbers that do not add up.
     """
     even = 1.0 / len(SEGMENTS)
     for name, organ in model.portal.items():
         if isinstance(organ, Intestine):
-            own = {f.name: getattr(organ, f.name) for f in dataclasses.fields(organ) if f.name != "meets"}
+            if organ.fluid is not None:
+                raise ValueError("segments of the gut know no membranes that hold drugs back; build it without tight")
+            own = {
+                f.name: getattr(organ, f.name) for f in dataclasses.fields(organ) if f.name not in ("meets", "fluid")
+            }
             absorbs, shares = absorbs or dict.fromkeys(SEGMENTS, 1.0), shares or dict.fromkeys(SEGMENTS, even)
             made = SegmentedIntestine(**own, absorbs=dict(absorbs), shares=dict(shares))
             return dataclasses.replace(model, portal={**model.portal, name: made})

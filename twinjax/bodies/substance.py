@@ -26,10 +26,12 @@ class Substance(eqx.Module):
     """A drug and its behaviour in a body.
 
     **Parameters**: `compound`; `molar_mass` (g/mol); `halogens`, what they make the molecule smaller for membranes
-    (g/mol: 17 for each F, 22 Cl, 62 Br, 98 I); by enzyme or uptake transporter: `kinetics`, `inhibits`
-    (competitive Ki, umol/L), `noncompetitive`, `inactivates`, `induces`; `clint`, unbound intrinsic clearance of the
-    whole liver by what is not named (L/h);
-    `filtered`, what of its glomerular filtrate reaches the urine; `secretion`, unbound renal clearance beside it (L/h).
+    (g/mol: 17 for each F, 22 Cl, 62 Br, 98 I); by enzyme or uptake transporter: `kinetics` (a tuple where an enzyme
+    makes several things of it), `inhibits` (competitive Ki, umol/L), `noncompetitive`, `inactivates`, `induces`;
+    `clint`, unbound intrinsic clearance of the whole liver by what is not named (L/h);
+    `filtered`, what of its glomerular filtrate reaches the urine; `secretion`, unbound renal clearance beside it (L/h);
+    `charged`, how fast charged molecules cross the membranes of cells, over neutral ones (1, PK-Sim's standard; 0.001
+    after Schmitt).
     For doses by mouth: `intestinal`, specific permeability of the small intestine (cm/min), or `ka` (1/h);
     `dissolution` of a tablet (1/h); `solubility` (mg/L), where it limits. `method` of partition, the body's unless
     this drug has its own; `context`, the name of its context of use among `twinjax.bodies.DRUGS`, if it has one.
@@ -40,7 +42,7 @@ class Substance(eqx.Module):
     compound: Compound
     molar_mass: Scalar = eqx.field(converter=_number)
     halogens: Scalar = eqx.field(converter=_number, default=0.0)
-    kinetics: dict[str, AbstractKinetics] = eqx.field(default_factory=dict)
+    kinetics: dict[str, AbstractKinetics | tuple[AbstractKinetics, ...]] = eqx.field(default_factory=dict)
     inhibits: dict[str, MolarConcentration] = eqx.field(default_factory=dict)
     inactivates: dict[str, Inactivation] = eqx.field(default_factory=dict)
     induces: dict[str, Induction] = eqx.field(default_factory=dict)
@@ -52,6 +54,7 @@ class Substance(eqx.Module):
     ka: Rate | None = eqx.field(converter=_number, default=None)
     dissolution: Rate = eqx.field(converter=_number, default=60.0)
     solubility: Number | None = eqx.field(converter=_number, default=None)
+    charged: Fraction = eqx.field(converter=_number, default=1.0)
     method: AbstractPartition | None = None
     context: str | None = eqx.field(static=True, default=None)
 
@@ -70,6 +73,7 @@ class Substance(eqx.Module):
                 raise ValueError(f"{name} is {number:g}; it cannot be negative")
         if self.context is not None and self.context not in DRUGS:
             raise ValueError(f"there is no context of use {self.context!r}{suggestion(self.context, DRUGS)}")
+        check_fraction("charged", self.charged)
         if known(self.filtered) != 0.0:
             check_fraction("filtered", self.filtered)
 
@@ -84,13 +88,17 @@ class Substance(eqx.Module):
 
     @property
     def cell_permeability(self) -> Any:
-        """Permeability of cells' membranes (cm/min), ``(M / 336)^-6 10^logMA / 5 x 1e-4``, M without halogens.
+        """Permeability of cells' membranes (cm/min), ``(M / 336)^-6 10^logMA / 5 x 1e-4``, M without halogens; times
+        ``neutral + charged (1 - neutral)`` with the neutral share outside of cells, at pH 7.4.
 
-        **Reference**: PK-Sim's standard method; Kawai et al. 1994, J Pharmacokinet Biopharm 22:327,
-        doi:10.1007/BF02353860.
+        **Assumptions**: as fast out of cells as into them, though a base is more charged inside.
+        **Reference**: PK-Sim's methods, standard and charge-dependent; Kawai et al. 1994, J Pharmacokinet Biopharm
+        22:327, doi:10.1007/BF02353860; Schmitt 2008, Toxicol In Vitro 22:457, doi:10.1016/j.tiv.2007.09.010.
         """
         effective = self.molar_mass - self.halogens
-        return (effective / 336.0) ** -6.0 * self.compound.membrane_affinity / 5.0 * 1e-4
+        neutral = 1.0 / (1.0 + ionised_to_neutral(self.compound.acids, self.compound.bases, 7.4))
+        crossing = neutral + self.charged * (1.0 - neutral)
+        return (effective / 336.0) ** -6.0 * self.compound.membrane_affinity / 5.0 * 1e-4 * crossing
 
     @property
     def default_intestinal(self) -> Any:

@@ -8,9 +8,11 @@ from twinjax.bodies.library.fluconazole import fluconazole
 from twinjax.bodies.library.itraconazole import ITRACONAZOLE, itraconazole
 from twinjax.bodies.library.midazolam import midazolam
 from twinjax.bodies.library.rifampicin import rifampicin
+from twinjax.bodies.library.verapamil import VERAPAMIL, verapamil
 
 __all__ = [
     "ITRACONAZOLE",
+    "VERAPAMIL",
     "cimetidine",
     "clarithromycin",
     "efavirenz",
@@ -19,4 +21,5 @@ __all__ = [
     "itraconazole",
     "midazolam",
     "rifampicin",
+    "verapamil",
 ]

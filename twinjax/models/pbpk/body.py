@@ -89,7 +89,7 @@ class WholeBody(AbstractModel):
                 if not any(n.endswith(f".{drug}") for n in known):
                     raise ValueError(f"{name} does not know the drug {drug!r}; give its kp there")
         for drug, solute in self.solutes.items():
-            for enzyme, kinetics in solute.kinetics.items():
+            for enzyme, kinetics in solute.pathways():
                 if kinetics.metabolite is not None and kinetics.metabolite not in self.solutes:
                     raise ValueError(
                         f"{drug} forms {kinetics.metabolite!r} by {enzyme}, which is no drug of this body; add it to "
@@ -167,7 +167,7 @@ class WholeBody(AbstractModel):
 
     def families(self) -> list[tuple[str, ...]]:
         """Drugs that are linked by metabolism, or by what bacteria make of bile."""
-        formed = [(n, k.metabolite) for n, s in self.solutes.items() for k in s.kinetics.values()]
+        formed = [(n, k.metabolite) for n, s in self.solutes.items() for _, k in s.pathways()]
         bile: Bile | None = getattr(self.liver, "bile", None)
         of = {n: {n} for n in self.solutes}
         for one, other in [*formed, *(bile.becomes if bile else ())]:

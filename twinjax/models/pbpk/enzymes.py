@@ -41,7 +41,7 @@ class Enzymes(eqx.Module):
         zero = {n: 0.0 for n in solutes}
         gained, lost, gone = dict(zero), dict(zero), dict(zero)
         for name, solute in solutes.items():
-            for enzyme, kinetics in solute.kinetics.items():
+            for enzyme, kinetics in solute.pathways():
                 if enzyme not in self.amount:
                     continue
                 present = self.amount[enzyme] * active.get(enzyme, 1.0) / self.idle(enzyme, unbound, solutes)

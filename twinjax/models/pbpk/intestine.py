@@ -41,15 +41,17 @@ class Intestine(AbstractGut):
         enterocytes' = ka lumen - villous (Cu enterocytes - Cu blood) - metabolism
         faeces'      = transit (solid + lumen)
 
-    Where solubility limits a drug it is absorbed at ka min(lumen, meets soluble).
+    Where solubility limits a drug it is absorbed at ka min(lumen, meets soluble). Where membranes hold drugs back
+    (`fluid` is given) P = ka fluid crosses either side of enterocytes: P Cu enterocytes returns to the lumen, and
+    villous P / (villous + P) takes the place of villous.
     **Parameters**: `volume` of the wall (L); `cells`, volume of enterocytes (L); `villous`, blood flow that carries
     drug away from them (L/h); `emptying` of the stomach, `passing` of what is solid there, `transit` of the small
     intestine (1/h); by drug, `kp` wall to blood, `ka` and `dissolution` (1/h); of drugs that it limits, `soluble`,
     the most that the lumen's fluid holds (umol), and `meets`, the share of that fluid that they meet (1 unless given);
-    `enzymes`.
-    **Assumptions**: drug in enterocytes is unbound and leaves them with the villi's blood as fast as that flows (the
-    Qgut model of a permeable drug); the lumen is one tank and enterocytes are another; a tablet's pieces travel as its
-    solution does.
+    `enzymes`; `fluid` of the lumen (L), None where membranes hold nothing back.
+    **Assumptions**: drug in enterocytes is unbound and, without `fluid`, leaves them with the villi's blood as fast as
+    that flows (the Qgut model of a permeable drug); the lumen is one tank and enterocytes are another; a tablet's
+    pieces travel as its solution does.
     **Reference**: Yang et al. 2007, Curr Drug Metab 8:676, doi:10.2174/138920007782109733.
     """
 
@@ -65,6 +67,7 @@ class Intestine(AbstractGut):
     soluble: dict[str, MolarAmount]
     enzymes: Enzymes
     meets: dict[str, Fraction] = eqx.field(default_factory=dict)
+    fluid: Volume | None = None
 
     def initial(self):
         """Empty, enzymes at baseline."""
@@ -82,6 +85,10 @@ class Intestine(AbstractGut):
                 jnp.minimum(lumen, self.meets.get(n, 1.0) * self.soluble[n]) if n in self.soluble else lumen
             )
             handed[n] = self.villous * (inside[n] - arriving[n])
+            if self.fluid is not None:
+                crossing = self.ka[n] * self.fluid
+                absorbed[n] = absorbed[n] - crossing * inside[n]
+                handed[n] = handed[n] * crossing / (self.villous + crossing)
             left[n] = inflow.rate * y.amount[n] / self.volume / self.kp[n]
         entered = inflow.flux
         dissolved = {n: self.dissolution[n] * a for n, a in y.solid.items()}

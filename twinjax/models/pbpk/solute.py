@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
@@ -75,18 +76,24 @@ class Solute(eqx.Module):
     """A drug in blood.
 
     **Parameters**: `fu`, unbound fraction in plasma; `blood_to_plasma`, ratio of concentrations; by enzyme (or uptake
-    transporter): `kinetics` as a substrate, `inhibits` the competitive and `noncompetitive` the other constant
-    (unbound, umol/L), `inactivates`, `induces`.
+    transporter): `kinetics` as a substrate (a tuple where the enzyme makes several things of it), `inhibits` the
+    competitive and `noncompetitive` the other constant (unbound, umol/L), `inactivates`, `induces`.
     **Assumptions**: unbound drug acts; perpetrators act independently of each other, and on all substrates alike.
     """
 
     fu: Fraction
     blood_to_plasma: Number
-    kinetics: dict[str, AbstractKinetics] = eqx.field(default_factory=dict)
+    kinetics: dict[str, AbstractKinetics | tuple[AbstractKinetics, ...]] = eqx.field(default_factory=dict)
     inhibits: dict[str, MolarConcentration] = eqx.field(default_factory=dict)
     inactivates: dict[str, Inactivation] = eqx.field(default_factory=dict)
     induces: dict[str, Induction] = eqx.field(default_factory=dict)
     noncompetitive: dict[str, MolarConcentration] = eqx.field(default_factory=dict)
+
+    def pathways(self) -> Iterator[tuple[str, AbstractKinetics]]:
+        """Every enzyme with what it does, once for each thing that it makes."""
+        for enzyme, kinetics in self.kinetics.items():
+            for one in kinetics if isinstance(kinetics, tuple) else (kinetics,):
+                yield enzyme, one
 
     @property
     def unbound(self) -> Any:
