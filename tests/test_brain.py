@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from twinjax import Regimen, simulate
 from twinjax.cli import app
-from twinjax.exposure import fold_errors
+from twinjax.exposure import brain_metrics, fold_errors
 from twinjax.io.brain import read_brain_drugs
 from twinjax.models import OneCompartment, PermeabilityLimitedBrain, ThreeCompartment, check_units, coupled
 from twinjax.models.base import no_input
@@ -19,6 +19,8 @@ from twinjax.models.brain.brain import BarrierBrain, Barriers, BrainAnatomy
 from twinjax.models.brain.rat import RatBrainAcetaminophen, RatBrainMorphine
 from twinjax.models.pbpk import WholeBody
 from twinjax.naming import leaves
+
+pytestmark = pytest.mark.filterwarnings("ignore:outside the context of use")  # many published scenarios are
 
 SITES = {"brain ECF": "ecf", "scsf": "spinal_csf"}
 TO_MG_PER_L = {"paracetamol": 1.0, "ibuprofen": 1e-3, "mannitol": 1e3}
@@ -238,3 +240,10 @@ def test_morphine_in_a_rats_striatum(shared_data):
         assert ecf.max() == pytest.approx(row.ECF_max, rel=1e-4)
         assert np.trapezoid(ecf[:166]) == pytest.approx(row.AUC_ECF_0_165_ng_min_mL, rel=1e-4)
         assert ecf[[60, 240]] == pytest.approx([row.C_ECF_60, row.C_ECF_240], rel=1e-4)
+
+
+def test_a_brain_warns_outside_its_context_by_itself(drugs):
+    with pytest.warns(UserWarning, match=r"ps bbb of 4698: compared with data at 0.0238 to 1242 only"):
+        Barriers.of(4698.0, unbound_icf=0.3)
+    with pytest.warns(UserWarning, match=r"hours of 48: compared with data at 0 to 25 only"):
+        brain_metrics({"none": dataclasses.replace(drugs["mannitol"], hours=48.0, ps_bbb={})})

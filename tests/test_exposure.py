@@ -8,6 +8,8 @@ import pytest
 from twinjax import Regimen, simulate
 from twinjax.exposure import CONTEXTS, critical_dose, threshold
 from twinjax.models import AcetaminophenToxicity
+from twinjax.models.body.dextromethorphan import dextromethorphan
+from twinjax.models.body.glimepiride import glimepiride
 
 
 def test_threshold_of_a_known_function_and_its_gradient():
@@ -44,3 +46,20 @@ def test_contexts_of_use_say_what_was_compared(name):
     first = next(iter(context.ranges))
     with pytest.warns(UserWarning, match="outside the context of use"):
         context.warn(**{first: context.ranges[first][1] * 2.0 + 1.0})
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: dextromethorphan(activity=4.0), "activity of 4: compared with data at 0 to 3 only"),
+        (lambda: glimepiride(f_renal=0.1), "f renal of 0.1: compared with data at 0.3 to 1 only"),
+        (lambda: glimepiride(cirrhosis=0.8), "cirrhosis of 0.8: compared with data at 0 to 0.4 only"),
+        (
+            lambda: critical_dose(AcetaminophenToxicity.typical(), 0.95),
+            "dose of .*: compared with data at 33 to 2112 only",
+        ),
+    ],
+)
+def test_models_warn_outside_their_context_by_themselves(ask, message):
+    with pytest.warns(UserWarning, match=f"outside the context of use: {message}"):
+        ask()

@@ -37,6 +37,7 @@ def test_warfarin_reaches_its_target_by_simulation():
     assert float(inr.mean()) == pytest.approx(2.5, rel=0.01)
 
 
+@pytest.mark.filterwarnings("ignore:outside the context of use")
 def test_warfarin_dose_has_a_gradient():
     slope = jax.grad(lambda inr: warfarin_dose(warfarin(), inr))(2.5)
     difference = (warfarin_dose(warfarin(), 2.5001) - warfarin_dose(warfarin(), 2.4999)) / 2e-4
@@ -133,6 +134,20 @@ def test_people_are_drawn_at_their_frequencies():
     expected = diplotypes("CYP2C9", "European")["*1/*2"]
     assert share == pytest.approx(expected, abs=4 * np.sqrt(expected / 20_000))  # four standard errors
     assert people == draw("CYP2C9", "European", 20_000, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: warfarin(age=30.0), "age of 30: compared with data at 50 to 90 only"),
+        (lambda: warfarin_dose(warfarin(), 3.5), "inr of 3.5: compared with data at 2.5 only"),
+        (lambda: tacrolimus(age=9.0), "age of 9: compared with data at 18 to inf only"),
+        (lambda: tacrolimus_starting_dose(age=9.0), "age of 9"),
+    ],
+)
+def test_models_warn_outside_their_context_by_themselves(ask, message):
+    with pytest.warns(UserWarning, match=f"outside the context of use: {message}"):
+        ask()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What a dose does in a body: exposure in numbers, and how it moves with what is uncertain."""
 
+from twinjax.context.statements import CONTEXTS
 from twinjax.exposure.brain import brain_metrics
-from twinjax.exposure.contexts import CONTEXTS
 from twinjax.exposure.metrics import FoldErrors, area, fold_errors
 from twinjax.exposure.sensitivity import elasticities, sobol, tornado
 from twinjax.exposure.thresholds import critical_dose, threshold

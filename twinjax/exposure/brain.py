@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from twinjax.exposure.contexts import BRAIN
+from twinjax.context.statements import BRAIN
 from twinjax.exposure.metrics import area
 from twinjax.io.brain import BrainDrug
 from twinjax.solve.simulate import simulate
@@ -26,8 +26,11 @@ def brain_metrics(drugs: Mapping[str, BrainDrug], step: float = STEP) -> pd.Data
     Columns: drug, source, ps_bbb (L/h), site, cmax (mg/L), tmax (h), auc (mg h/L, by trapezoids from the dose to the
     end), and kp_uu: the area of unbound drug at the site over that in plasma (at plasma itself 1; for fluids whose
     fraction unbound is known); outside, what lies beyond the range in which the
-    brain was compared with data (`contexts.BRAIN`).
+    brain was compared with data (`CONTEXTS["brain"]`).
+    **Warns** of times beyond it, as `Barriers.of` does of permeabilities.
     """
+    for drug in drugs.values():
+        BRAIN.warn(hours=drug.hours)
     rows = [row for drug in drugs.values() for source in drug.ps_bbb for row in _rows(drug, source, step)]
     return pd.DataFrame(rows)
 

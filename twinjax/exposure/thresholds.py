@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 
+from twinjax.context.statements import ACETAMINOPHEN_CELL
 from twinjax.dosing import Regimen
 from twinjax.models.liver.acetaminophen import AcetaminophenToxicity
 from twinjax.solve.simulate import simulate
@@ -53,6 +54,7 @@ def threshold(
 def critical_dose(model: AcetaminophenToxicity, share: float = 0.3) -> Any:
     """Dose of acetaminophen (umol for 1e9 cells) that brings glutathione down to a share of its baseline within a day.
 
+    **Warns** of a dose beyond those whose course was compared.
     **Parameters**: `share`, 0.3 by itself, below which the liver of animals was seen to die.
     **Reference**: Mitchell et al. 1973, J Pharmacol Exp Ther 187:211 (glutathione below 30 %).
     """
@@ -62,4 +64,6 @@ def critical_dose(model: AcetaminophenToxicity, share: float = 0.3) -> Any:
         gsh = simulate(m, Regimen.dose(dose, into="drug"), times).output.gsh[0]
         return jnp.min(gsh) / gsh[0]
 
-    return threshold(left, model, share, between=(10.0, 2000.0))
+    dose = threshold(left, model, share, between=(10.0, 2000.0))
+    ACETAMINOPHEN_CELL.warn(dose=dose)
+    return dose

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twinjax.context.statements import TACROLIMUS
 from twinjax.genetics.alleles import activity
 from twinjax.models.pk.two_compartment import TwoCompartmentOral
 from twinjax.naming import suggestion
@@ -27,9 +28,11 @@ def tacrolimus(
 
     **Parameters**: genotypes; `age` (years), `albumin` (g/L), `bsa` (m2), `creatinine` (umol/L), `haematocrit`,
     `lean_mass` (kg).
+    **Warns** of children.
     **Raises** `ValueError` for a genotype that is not known.
     **Reference**: Andrews et al. 2019, Br J Clin Pharmacol 85:601, doi:10.1111/bcp.13838, final model.
     """
+    TACROLIMUS.warn(age=age)
     covariates = (age / 55.72) ** -0.43 * (albumin / 42.0) ** 0.43 * (bsa / 1.93) ** 0.88
     covariates = covariates * (creatinine / 134.98) ** -0.14 * (haematocrit / 0.34) ** -0.76
     cl = 23.0 * _genetic(cyp3a5, cyp3a4) * covariates
@@ -43,6 +46,7 @@ def tacrolimus_starting_dose(
     before the transplantation.
 
     **Parameters**: genotypes; `age` (years), `bsa` (m2).
+    **Warns** of children.
     **Raises** `ValueError` for a trough whose AUC is not listed, or an unknown genotype.
     **Reference**: Andrews et al. 2019, doi:10.1111/bcp.13838, equations 2 and 3, of the starting-dose model.
     """
@@ -50,6 +54,7 @@ def tacrolimus_starting_dose(
         raise ValueError(
             f"the AUC of a trough of {trough:g} is not listed; known are {', '.join(map(str, AUC_OF_TROUGH))}"
         )
+    TACROLIMUS.warn(age=age, trough=trough)
     factor = _genetic(cyp3a5, cyp3a4, expresser=1.62, carrier=0.814)
     return AUC_OF_TROUGH[trough] * 22.5 * factor * (age / 56.0) ** -0.50 * (bsa / 1.93) ** 0.72 / 1000.0
 

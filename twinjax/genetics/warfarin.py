@@ -6,6 +6,7 @@ from typing import Any
 
 import equinox as eqx
 
+from twinjax.context.statements import WARFARIN
 from twinjax.models.pd.warfarin import WarfarinINR
 from twinjax.naming import suggestion
 from twinjax.units import Scalar
@@ -25,6 +26,7 @@ def warfarin(cyp2c9: str = "*1/*1", vkorc1: str = "GG", age: Scalar = 71.0) -> W
 
     **Parameters**: `cyp2c9`, a diplotype of ``*1``, ``*2`` and ``*3``; `vkorc1`, GG, GA or AA, or as `draw` writes it
     (G/A); `age` in years.
+    **Warns** of an age beyond the published table's.
     **Raises** `ValueError` for a genotype that the source did not study, with those it did.
     **Reference**: Hamberg et al. 2007, Clin Pharmacol Ther 81:529, doi:10.1038/sj.clpt.6100084.
     """
@@ -34,6 +36,7 @@ def warfarin(cyp2c9: str = "*1/*1", vkorc1: str = "GG", age: Scalar = 71.0) -> W
         raise ValueError(f"warfarin's clearance is not known for CYP2C9 {cyp2c9!r}{suggestion(diplotype, CYP2C9)}")
     if genotype not in VKORC1:
         raise ValueError(f"there is no VKORC1 genotype {vkorc1!r}{suggestion(genotype, VKORC1)}")
+    WARFARIN.warn(age=age)
     typical = WarfarinINR.typical()
     cl = typical.cl * (1.0 + CYP2C9[diplotype]) * (1.0 + AGED * (age - CENTRE))
     return eqx.tree_at(lambda m: (m.cl, m.ec50), typical, (cl, VKORC1[genotype] + 0.0 * typical.ec50))
@@ -48,7 +51,9 @@ def warfarin_dose(model: WarfarinINR, inr: Scalar = 2.5) -> Any:
         dose = 2 cl C 24 h
 
     **Assumptions**: steady state; the swing of concentration within a day is small beside its average.
+    **Warns** of a target for which no dose is published.
     """
+    WARFARIN.warn(inr=inr)
     left = (1.0 - ((inr - model.base) / model.top) ** (1.0 / model.exponent)) ** 0.5
     concentration = model.ec50 * ((1.0 - left) / left) ** (1.0 / model.gamma)
     return 2.0 * model.cl * concentration * 24.0

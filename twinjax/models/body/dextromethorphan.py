@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 
+from twinjax.context.statements import DEXTROMETHORPHAN
 from twinjax.models.base import AbstractModel, Balance
 from twinjax.naming import names
 from twinjax.units import (
@@ -244,7 +245,11 @@ _VESSELS = ("brachial", "hepatic", "portal", "renal", "systemic")
 
 
 def dextromethorphan(activity: float = 2.0, leak: float = 0.0, weight: float = 75.0) -> Dextromethorphan:
-    """The published body for a weight (kg) and CYP2D6 activity; forearm and its vein are 1 L each, as archived."""
+    """The published body for a weight (kg) and CYP2D6 activity; forearm and its vein are 1 L each, as archived.
+
+    **Warns** of an activity outside those that were compared.
+    """
+    DEXTROMETHORPHAN.warn(activity=activity)
     share = {"forearm": 0.00482857142857143, "gut": 0.0171, "kidney": 0.0044, "liver": 0.021, "lung": 0.0076,
              "pancreas": 0.01, "spleen": 0.0026}  # fmt: skip
     blood, cells, water = 0.02, 0.51, 1.0 - 0.51

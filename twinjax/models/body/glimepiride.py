@@ -6,6 +6,7 @@ from typing import Annotated
 
 import equinox as eqx
 
+from twinjax.context.statements import GLIMEPIRIDE
 from twinjax.models.base import AbstractModel, Balance
 from twinjax.naming import names
 from twinjax.units import (
@@ -193,7 +194,11 @@ class Glimepiride(AbstractModel):
 
 
 def glimepiride(weight: float = 75.0, **changed: float) -> Glimepiride:
-    """The published body for a weight (kg), `changed` parameters by name (`f_cyp2c9`, `f_renal`, `cirrhosis`, ...)."""
+    """The published body for a weight (kg), `changed` parameters by name (`f_cyp2c9`, `f_renal`, `cirrhosis`, ...).
+
+    **Warns** of shares of normal function outside those that were compared.
+    """
+    GLIMEPIRIDE.warn(**{n: v for n, v in changed.items() if n in GLIMEPIRIDE.ranges})
     share = {"gut": 0.0171, "kidney": 0.0044, "liver": 0.021, "lung": 0.0076}
     blood, plasma, arterial, venous, vein = 0.02, 1.0 - 0.51, 0.0257, 0.0514, 0.001
     share["rest"] = 1.0 - sum(share.values()) - arterial - venous

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 
+from twinjax.context.statements import BRAIN
 from twinjax.models.base import AbstractModel, Balance
 from twinjax.models.pbpk.flow import AbstractOrgan
 from twinjax.units import Amount, Bounds, Clearance, Concentration, Fraction, MolarAmount, Number, Scalar, Unit, Volume
@@ -85,9 +86,11 @@ class Barriers(eqx.Module):
 
         That of the blood-CSF barrier is half of it, that of the cells 20 times, and the ependyma lets all through.
         **Parameters**: `neutral`, fractions in blood, ECF, cells, CSF; `efflux`, `uptake`, at the two barriers (L/h).
+        **Warns** of a permeability outside those of drugs whose brains were compared with data.
         **Reference**: ratios of surfaces, Gaohua et al. 2016, doi:10.1016/j.dmpk.2016.03.005, and Bowman et al. 2023,
         as in https://github.com/petrov-aleks/CPT-article-BBB-framework.
         """
+        BRAIN.warn(ps_bbb=ps_bbb)
         return cls(
             ps_bbb, 0.5 * ps_bbb, 20.0 * ps_bbb, 300.0, efflux[0], uptake[0], efflux[1], uptake[1], unbound_ecf,
             unbound_icf, unbound_csf, *neutral,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from twinjax.context import ContextOfUse
+import math
+
+from twinjax.context.use import ContextOfUse
 
 BRAIN = ContextOfUse(
     question=(
@@ -137,9 +139,9 @@ TACROLIMUS = ContextOfUse(
     verification="Clearances, starting doses and factors as published.",
     validation="The publication's, in its own patients; none here.",
     applicability="Adults in the first three months after transplantation of a kidney; no interacting drug.",
-    ranges={"trough": (10.0, 15.0)},
+    ranges={"trough": (10.0, 15.0), "age": (18.0, math.inf)},
 )
-"""Target `trough` in ug/L of whole blood."""
+"""Target `trough` in ug/L of whole blood, `age` in years."""
 
 CONTEXTS = {
     "brain": BRAIN,

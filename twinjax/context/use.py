@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from jax.core import Tracer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +32,11 @@ class ContextOfUse:
     ranges: Mapping[str, tuple[float, float]]
 
     def outside(self, **asked: Any) -> tuple[str, ...]:
-        """What of `asked` lies beyond the `ranges`, one sentence each."""
+        """What of `asked` lies beyond the `ranges`, one sentence each; nothing is said of what is traced."""
         said = []
         for name, value in asked.items():
+            if isinstance(value, Tracer):
+                continue
             low, high = self.ranges[name]
             values = np.asarray(value, float)
             least, most = float(np.min(values)), float(np.max(values))
