@@ -24,7 +24,7 @@ MAY_KNOW = {
     "physiology": BASE | {"physiology"},
     "devices": BASE | {"dosing", "models", "devices"},
     "context": {"context"},
-    "bodies": BASE | {"models", "physiology", "drugs", "context", "bodies"},
+    "bodies": BASE | {"models", "dosing", "physiology", "drugs", "context", "bodies"},
     "population": NOUNS | {"population"},
     "estimation": ESTIMATION,
     "assimilation": ESTIMATION | {"assimilation"},

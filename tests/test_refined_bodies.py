@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from twinjax import Regimen, person, simulate
-from twinjax.bodies import body, cirrhotic, expecting, segmented, with_bile, zoned
+from twinjax.bodies import body, cirrhotic, expecting, meal, segmented, with_bile, zoned
 from twinjax.bodies.library import midazolam
 from twinjax.models.base import state_names
 from twinjax.models.pbpk import SEGMENTS, ZONES, Bile, Enzymes, LinearKinetics, Solute, WholeBody
@@ -88,7 +88,7 @@ def test_solvers_see_a_late_meal(single, divide):
     """
     model = with_bile(divide(single), {"drug": 0.0}, emptying=0.001, ejection={"lunch": 8.0})
     given = Regimen.dose(100.0, into="liver.bile.drug")
-    eaten = Regimen.repeat(0.5, rate=1.0, into="meals.lunch", at=150.0, every=24.0, count=2)
+    eaten = meal("lunch", at=150.0, count=2)
     held = simulate(model, given + eaten, [140.0, 160.0, 240.0], throw=True).state.liver.bile["drug"][0]
     exact = 100.0 * np.exp([-0.14, -0.16 - 4.0, -0.24 - 8.0])
     np.testing.assert_allclose(held, exact, rtol=1e-4)

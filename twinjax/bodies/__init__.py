@@ -4,7 +4,7 @@ from twinjax.bodies.abundance import MEASURED, Abundance
 from twinjax.bodies.build import body
 from twinjax.bodies.context import DRUGS, WHOLE_BODY
 from twinjax.bodies.ill import cirrhotic, expecting
-from twinjax.bodies.refine import segmented, with_bile, zoned
+from twinjax.bodies.refine import meal, segmented, with_bile, zoned
 from twinjax.bodies.substance import Substance
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "body",
     "cirrhotic",
     "expecting",
+    "meal",
     "segmented",
     "with_bile",
     "zoned",

@@ -18,8 +18,7 @@ class Bile(eqx.Module):
         meals_k' = eating_k                                                     the hours spent at meals of each kind
 
     A meal is an infusion at a rate of 1 into the hours of its kind, so that solvers know when it begins and ends:
-    ``Regimen.repeat(0.5, rate=1.0, into="meals.lunch", at=150.0, every=24.0, count=3)`` is a lunch of half an hour at
-    150 h and on the two days after.
+    ``twinjax.bodies.meal("lunch", at=150.0, count=3)`` is a lunch of half an hour at 150 h and on the two days after.
     **Parameters**: by drug, `secretion`, unbound intrinsic clearance into bile (L/h); `emptying` of bile ducts and
     gallbladder between meals (1/h), and `ejection` (1/h), what meals add to it while they last, by kind; `becomes`,
     conjugates that the gut's bacteria turn back, by the name of what appears in the lumen.
