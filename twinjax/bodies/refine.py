@@ -64,7 +64,8 @@ def with_bile(
 
     **Parameters**: `secretion` by drug, unbound intrinsic clearance into bile of the whole liver (L/h); `emptying` of
     bile between meals (1/h); `ejection` (1/h), by kind of meal, what one adds to it as long as it lasts (with
-    ``{"lunch": 8.0}``, ``meal("lunch", at=4.0)`` is half an hour of it at 4 h); `becomes`, conjugates that bacteria turn back into a drug of this body.
+    ``{"lunch": 8.0}``, ``meal("lunch", at=4.0)`` is half an hour of it at 4 h); `becomes`, conjugates that
+    bacteria turn back into a drug of this body.
     **Raises** `ValueError` for a drug that the body has not.
     """
     bile = Bile(dict(secretion), emptying, dict(ejection or {}), tuple((becomes or {}).items()))
@@ -73,8 +74,9 @@ def with_bile(
 
 
 def meal(kind: str, *, at: Scalar, lasting: Scalar = 0.5, every: Scalar = 24.0, count: int = 1) -> Regimen:
-    """A meal of a body with bile, to be added to its doses: ``Regimen.dose(...) + meal("lunch", at=4.0)``.
+    """One meal of a body with bile or several, to be added to its doses.
 
+    ``Regimen.dose(10.0, into="stomach.drug") + meal("lunch", at=4.0)`` is a dose and lunch four hours later.
     **Parameters**: `kind`, as `with_bile` names it; `at`, when it begins, and `lasting`, how long (h); `count` of them,
     one `every` so many hours.
     **Raises** `ValueError` for meals that do not last, or none.
