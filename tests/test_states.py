@@ -202,6 +202,32 @@ def test_a_value_that_no_particle_explains_is_passed_by():
     assert not lost.trail[-1]["settled"]
 
 
+def test_where_no_particle_can_be_solved_the_belief_stays():
+    """Two doses overflow every state after 3 h: what is believed is, to the bit, what the same filter believes at 2.5 h
+    without them, never NaN; what came later waits, and is said. A particle that alone has no solution is given no weight and the state of another.
+    """
+    wild = tj.Regimen.dose(1e308, into="first", at=3.0) + tj.Regimen.dose(1e308, into="first", at=3.0)
+    method = tj.StateParticleFilter(NOISE, particles=100)
+    twin = tj.assimilate(tj.Twin.of(RELAY, doses=DOSES + wild, method=method), seen())
+    well = tj.assimilate(tj.Twin.of(RELAY, doses=DOSES, method=method), seen(slice(0, 3)))
+    (left,) = twin.trail[-1]["left"]
+    assert (left["time"], left["waits"], twin.trail[-1]["settled"]) == (7.0, True, False)
+    assert "could be solved for no particle" in left["why"]
+    assert twin.belief.time == 2.5
+    assert [m["expected"] is None for m in twin.trail[-1]["innovations"]] == [False, False, False, True]
+    for a, b in zip(jax.tree.leaves(twin.belief), jax.tree.leaves(well.belief), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert np.isfinite(a).all()
+    later = tj.assimilate(twin, tj.Measurements([8.0], [2.0], ("first",)))
+    assert [m["time"] for m in later.trail[-1]["left"]] == [7.0, 8.0]
+    for a, b in zip(jax.tree.leaves(later.belief), jax.tree.leaves(twin.belief), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not np.isfinite(tj.forecast(later, 2.0).predicted["first"]).any()
+    some, _, _ = weighted([2.6, 0.9], wrong=slice(3, 4))
+    assert np.isfinite(some.belief.state).all()
+    assert some.belief.log_weight[0, 3] == -np.inf
+
+
 def test_forecasts_and_hindcasts_go_on_with_noise():
     """Means and deviations of what is ahead, by the textbook, within 4 standard errors of 4,000 draws; a hindcast is the
     forecast that the twin would have made, and without plans knows of no dose that has not begun.

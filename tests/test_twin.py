@@ -228,6 +228,51 @@ def test_particles_converge_to_the_posterior(filtered):
     assert log - 0.5 * 4 * np.log(2 * np.pi) == pytest.approx(total, abs=0.15)
 
 
+def test_a_surprise_is_brought_in_by_steps():
+    """30 standard deviations from what was foreseen: Kalman's moments within 4 errors of a quarter of the particles."""
+    twin = tj.Twin.of(LINE, method=tj.ParticleFilter(particles=2000))
+    twin = tj.assimilate(twin, tj.Measurements.of([1.0, 2.5, 4.0], [1.9, 0.8, 30.0]))
+    mean, cov = kalman([1.0, 2.5, 4.0], [1.9, 0.8, 30.0])
+    sd = np.sqrt(np.diag(cov))
+    assert np.all(np.abs(twin.belief.mean[0] - mean) < 4.0 * sd / np.sqrt(500))
+    np.testing.assert_allclose(twin.belief.covariance[0] / np.outer(sd, sd), cov / np.outer(sd, sd), atol=4 * 0.0632)
+    assert twin.trail[-1]["settled"]
+    assert "left" not in twin.trail[-1]
+
+
+def test_what_particles_cannot_learn_is_left_out_and_tried_again():
+    """A density of zero, and a surprise beyond the steps allowed: the belief stays, to the bit, and learns what comes
+    next; of what was left out that which can be learnt then is. Against Kalman's filter of what was learnt.
+    """
+
+    def near(twin, times, values):
+        mean, cov = kalman(times, values)
+        assert np.all(np.abs(twin.belief.mean[0] - mean) < 4.0 * np.sqrt(np.diag(cov) / 500))
+        assert all(np.isfinite(x).all() for x in (twin.belief.eta, twin.belief.log_weight))
+
+    first = tj.Twin.of(LINE, method=tj.ParticleFilter(particles=2000))
+    first = tj.assimilate(first, tj.Measurements.of([1.0, 2.5], [1.9, 0.8]))
+    for wrong, said in ((1e200, "no particle explains"), (1e5, "raise max_steps")):
+        twin = tj.assimilate(first, tj.Measurements.of([4.0], [wrong]))
+        np.testing.assert_array_equal(twin.belief.eta, first.belief.eta)
+        np.testing.assert_array_equal(twin.belief.log_weight, first.belief.log_weight)
+        (left,) = twin.trail[-1]["left"]
+        assert not twin.trail[-1]["settled"]
+        assert (left["time"], left["value"], left["waits"]) == (4.0, wrong, True)
+        assert said in left["why"]
+        twin = tj.assimilate(from_dict(json.loads(json.dumps(to_dict(twin))), LINE, method=twin.method),
+                             tj.Measurements.of([7.0], [2.9]))  # fmt: skip
+        assert twin.trail[-1]["settled"]
+        assert [m["value"] for m in twin.trail[-1]["left"]] == [wrong]
+        near(twin, [1.0, 2.5, 7.0], [1.9, 0.8, 2.9])
+    both = tj.assimilate(first, tj.Measurements.of([4.0, 7.0], [1e5, 2.9]))  # together they are beyond the steps
+    assert [m["value"] for m in both.trail[-1]["left"]] == [1e5, 2.9]
+    twin = tj.assimilate(both, tj.Measurements.of([11.0], [4.1]))
+    assert [m["value"] for m in twin.trail[-1]["left"]] == [1e5]
+    assert list(twin.audit.left) == [0, 0, 2, 1]
+    near(twin, [1.0, 2.5, 7.0, 11.0], [1.9, 0.8, 2.9, 4.1])
+
+
 def test_particles_and_nuts_have_the_same_posterior(filtered):
     """Means and standard deviations within 4 Monte Carlo errors of both, NUTS of the density written out here."""
 

@@ -18,6 +18,7 @@ from twinjax.assimilation.belief import AbstractBelief, Particles
 from twinjax.assimilation.history import History, News, news_dict
 from twinjax.assimilation.innovation import Innovations, innovations
 from twinjax.assimilation.twin import Twin, noted, random_key
+from twinjax.assimilation.waiting import Left, learn, waiting
 from twinjax.dosing import Regimen
 from twinjax.observation import Measurements
 from twinjax.solve.compiling import compiled
@@ -66,15 +67,18 @@ def assimilate_each(
         belief = jax.tree.map(lambda a, b: jnp.where(again.reshape((-1,) + (1,) * (a.ndim - 1)), a, b), prior, belief)
         whole = jnp.where(again[:, None], bedside.design.observed.there, bedside.fresh)
         bedside = eqx.tree_at(lambda b: b.fresh, bedside, whole)
-    learnt = jax.device_get(first.method.learn(bedside, belief, jax.random.fold_in(key, 2)))
+    old = waiting([t.trail for t in twins], [h for h, _, _ in joined], bedside.fresh.shape[1])
+    learnt = jax.device_get(learn(first.method, bedside, belief, jax.random.fold_in(key, 2), old))
     found, made = _Told.of(jax.device_get(learnt.found if found is None else found)), []
     settled, effective, acceptance = (x.tolist() for x in (learnt.settled, learnt.effective, learnt.acceptance))
+    left = Left.of(first.method, learnt.left)
     for i, (t, (h, fresh, missing), n) in enumerate(zip(twins, joined, each, strict=True)):
         own = jax.tree.map(lambda x, i=i: x[i : i + 1], learnt.belief)
         new = Twin(t.population, h, own, t.method, t.backend, t.seed, t.trail)
         said = {
             "news": news_dict(n), "missing": missing, "again": bool(again[i]), **found.judgement(i, h, fresh),
-            "settled": settled[i], "effective": _number(effective[i]), "acceptance": _number(acceptance[i]),
+            "settled": settled[i] and not left.any(i, fresh), "effective": _number(effective[i]),
+            "acceptance": _number(acceptance[i]), **left.told(i, h),
         }  # fmt: skip
         made.append(noted(new, "learnt", said, t, when))
     return made

@@ -160,12 +160,15 @@ class Twin:
 
     @property
     def audit(self) -> pd.DataFrame:
-        """The trail as a table: step, when, what, measurements and doses that came, evidence, what moved, hash."""
+        """The trail as a table: step, when, what, measurements and doses that came, how many measurements are left out
+        of the belief since, evidence, what moved, hash.
+        """
         rows = []
         for e in self.trail:
             came = {n: len(e.get("news", {}).get(n, ())) for n in ("measurements", "doses")}
             said = {n: e.get(n) for n in ("log_density", "effective", "settled", "moved", "hash")}
-            rows.append({"step": e["step"], "when": e["when"], "what": e["what"], **came, **said})
+            left = len(e.get("left", ()))
+            rows.append({"step": e["step"], "when": e["when"], "what": e["what"], **came, "left": left, **said})
         return pd.DataFrame(rows)
 
 

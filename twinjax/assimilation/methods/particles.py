@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -11,13 +11,25 @@ from jax.scipy.special import logsumexp
 
 from twinjax.assimilation.bedside import Bedside
 from twinjax.assimilation.belief import Particles, effective, systematic
-from twinjax.assimilation.methods.base import AbstractAssimilation, Learnt
+from twinjax.assimilation.methods.base import (
+    LEARNT,
+    UNEXPLAINED,
+    UNFINISHED,
+    UNSOLVED,
+    AbstractAssimilation,
+    Learnt,
+)
 from twinjax.estimation.joint import data_given
+from twinjax.estimation.likelihood import terms
+from twinjax.estimation.prediction import Design
 from twinjax.estimation.small import cholesky, inverse
+from twinjax.models.base import output_names
 from twinjax.population.population import Population
 from twinjax.solve.compiling import compiled
 
-_BISECTIONS = 30
+_BISECTIONS = 40
+_SMALLEST = -80.0
+"""Logarithm of the smallest share of the news that is brought in by a step."""
 
 
 class ParticleFilter(AbstractAssimilation):
@@ -26,6 +38,11 @@ class ParticleFilter(AbstractAssimilation):
     Where that leaves too few of them, it is brought in by steps (tempering), after each of which particles are
     resampled and moved by Metropolis steps that keep the posterior of all data so far. Neither linear nor normal, and
     exact as particles grow in number. The order in which data come changes only the random numbers.
+
+    A measurement of zero probability by every particle (none is solved, or its density is less than the smallest
+    number), and news that `max_steps` do not bring in, are left out: the belief is that given all others, the update
+    does not count as settled, and the trail's entry says under `left` which and why. They are tried again with the next
+    news, until they are learnt.
 
     **Parameters**: `particles`; `enough`, share of them below which the effective sample size does not fall between
     resamplings; `moves`, Metropolis steps after each; `max_steps` of tempering in one update.
@@ -38,6 +55,7 @@ class ParticleFilter(AbstractAssimilation):
     enough: float = eqx.field(static=True, default=0.5)
     moves: int = eqx.field(static=True, default=8)
     max_steps: int = eqx.field(static=True, default=40)
+    tries_again: ClassVar[frozenset[int]] = frozenset({UNEXPLAINED, UNSOLVED, UNFINISHED})
 
     def __post_init__(self) -> None:
         if self.particles < 10 or not 0.0 < self.enough < 1.0 or self.moves < 1:
@@ -51,10 +69,9 @@ class ParticleFilter(AbstractAssimilation):
     def learn(self, bedside, belief, key):
         """Reweighted, and where needed resampled and moved."""
         assert isinstance(belief, Particles)
-        eta, log_weight, acceptance, done = _learn(self, bedside, belief, key)
-        found = Particles(eta, log_weight)
-        settled = done & jnp.all(jnp.isfinite(found.mean), axis=1)
-        return Learnt(found, settled, found.effective, acceptance)
+        found, acceptance, left = _learn(self, bedside, belief, key)
+        settled = jnp.all(jnp.isfinite(found.mean), axis=1)
+        return Learnt(found, settled, found.effective, acceptance, left=left)
 
 
 class _Step(eqx.Module):
@@ -70,7 +87,7 @@ class _Step(eqx.Module):
 
 
 @compiled
-def _learn(method: ParticleFilter, bedside: Bedside, belief: Particles, key: Any) -> tuple[Any, Any, Any, Any]:
+def _learn(method: ParticleFilter, bedside: Bedside, belief: Particles, key: Any) -> tuple[Particles, Any, Any]:
     patients, many, etas = belief.eta.shape
     people = bedside.times(many)
     before = people.seen(~people.fresh)
@@ -78,16 +95,20 @@ def _learn(method: ParticleFilter, bedside: Bedside, belief: Particles, key: Any
     omega = p.omega(people.predictor.transform.unpack(bedside.x, p.theta))
     precision = inverse(omega)
 
-    def likelihood(eta: Any) -> tuple[Any, Any]:
-        """Log likelihood of what was known and of what is new, `(patients, particles)` each."""
-        flat = eta.reshape(patients * many, etas)
-        z = people.predictor.every(bedside.x, flat, people.design)
-        f, code = people.predictor.solve(z, bedside.x, people.design)
-        whole = data_given(people.predictor, people.design, bedside.x, f)
+    def solved(eta: Any) -> tuple[Any, Any]:
+        z = people.predictor.every(bedside.x, eta.reshape(patients * many, etas), people.design)
+        return people.predictor.solve(z, bedside.x, people.design)
+
+    def weighed(f: Any, code: Any) -> tuple[Any, Any]:
+        """Log likelihood of what was known and of what is to be learnt, `(patients, particles)` each."""
+        whole = data_given(people.predictor, after, bedside.x, f)
         known = data_given(people.predictor, before, bedside.x, f)
         bad = (code != 0) | ~jnp.isfinite(whole) | ~jnp.isfinite(known)
         old, all_ = (jnp.where(bad, -jnp.inf, -0.5 * v).reshape(patients, many) for v in (known, whole))
         return old, jnp.where(jnp.isfinite(all_), all_ - jnp.where(jnp.isfinite(old), old, 0.0), -jnp.inf)
+
+    def likelihood(eta: Any) -> tuple[Any, Any]:
+        return weighed(*solved(eta))
 
     def prior(eta: Any) -> Any:
         return -0.5 * jnp.einsum("pni,ij,pnj->pn", eta, precision, eta)
@@ -103,12 +124,13 @@ def _learn(method: ParticleFilter, bedside: Bedside, belief: Particles, key: Any
         def halve(_: int, ends: tuple[Any, Any]) -> tuple[Any, Any]:
             low, high = ends
             middle = 0.5 * (low + high)
-            fine = left(s, middle) >= method.enough * many
+            fine = left(s, jnp.exp(middle)) >= method.enough * many
             return jnp.where(fine, middle, low), jnp.where(fine, high, middle)
 
-        low, _ = jax.lax.fori_loop(0, _BISECTIONS, halve, (jnp.zeros(patients), rest))
+        begin = (jnp.full(patients, _SMALLEST), jnp.log(jnp.maximum(rest, jnp.exp(_SMALLEST))))
+        low, _ = jax.lax.fori_loop(0, _BISECTIONS, halve, begin)
         whole = left(s, rest) >= method.enough * many
-        return jnp.where(whole, rest, jnp.maximum(low, 1e-6))
+        return jnp.where(whole, rest, jnp.exp(low))
 
     def moved(eta: Any, old: Any, new: Any, reached: Any, live: Any, key: Any) -> tuple[Any, ...]:
         """Metropolis steps of the patients that are `live`, about the particles' own covariance."""
@@ -162,12 +184,41 @@ def _learn(method: ParticleFilter, bedside: Bedside, belief: Particles, key: Any
         tried = s.tried + jnp.where(poor, method.moves, 0)
         return _Step(eta, weight, old, new, reached, s.accepted + accepted, tried, key, s.steps + 1)
 
-    old, new = likelihood(belief.eta)
-    nothing = ~jnp.any(bedside.fresh, axis=1)
+    f, code = solved(belief.eta)
+    left_out = _left_out(bedside, people, before, belief, f, code)
+    taken = bedside.fresh & (left_out == LEARNT)
+    after = people.seen(~people.fresh | jnp.repeat(taken, many, axis=0))
+    old, new = weighed(f, code)
+    possible = jnp.any(jnp.isfinite(belief.log_weight + new), axis=1)
+    idle = ~jnp.any(taken, axis=1) | ~possible
     begin = _Step(
-        belief.eta, belief.log_weight, old, new, jnp.where(nothing, 1.0, 0.0), jnp.zeros(patients),
+        belief.eta, belief.log_weight, old, new, jnp.where(idle, 1.0, 0.0), jnp.zeros(patients),
         jnp.zeros(patients, int), key, jnp.zeros((), int),
     )  # fmt: skip
     end = jax.lax.while_loop(pending, turn, begin)
     acceptance = jnp.where(end.tried > 0, end.accepted / jnp.maximum(end.tried, 1), jnp.nan)
-    return end.eta, end.log_weight, acceptance, end.reached >= 1.0
+    fine = jnp.all(jnp.isfinite(end.eta), axis=(1, 2)) & ~jnp.any(jnp.isnan(end.log_weight), axis=1)
+    fine = fine & (end.reached >= 1.0)
+    learnt = fine & ~idle
+    eta = jnp.where(learnt[:, None, None], end.eta, belief.eta)
+    found = Particles(eta, jnp.where(learnt[:, None], end.log_weight, belief.log_weight))
+    rest = jnp.where(possible, jnp.where(fine, LEARNT, UNFINISHED), UNEXPLAINED)
+    return found, acceptance, jnp.where(taken, rest[:, None], left_out)
+
+
+def _left_out(bedside: Bedside, people: Bedside, before: Design, belief: Particles, f: Any, code: Any) -> Any:
+    """Codes `(patients, rows)`: which of the fresh measurements cannot be learnt, whatever becomes of the others.
+
+    Where residuals are correlated a measurement has no probability of its own, and none is left out here.
+    """
+    patients, many = belief.log_weight.shape
+    p = bedside.population
+    errors, outputs = p.errors(people.predictor.transform.unpack(bedside.x, p.theta)), output_names(p.model)
+    known = data_given(people.predictor, before, bedside.x, f)
+    live = (code == 0) & jnp.isfinite(known) & jnp.isfinite(belief.log_weight.reshape(-1))
+    each = jax.vmap(lambda o, f: terms(errors, outputs, o, f).objective)(people.design.observed, f)
+    can = jnp.any((live[:, None] & jnp.isfinite(each)).reshape(patients, many, -1), axis=1)
+    solved = jnp.any(live.reshape(patients, many), axis=1)
+    can = can | bool(errors.correlated)
+    code = jnp.where(solved[:, None], jnp.where(can, LEARNT, UNEXPLAINED), UNSOLVED)
+    return jnp.where(bedside.fresh, code, LEARNT)

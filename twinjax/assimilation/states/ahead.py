@@ -34,7 +34,8 @@ def ahead(
         raise ValueError(f"a filter of states looks ahead only, from {twin.now:g}; {times.min():g} is past")
     by = np.argsort(times, kind="stable")
     problem, covariates = posed(twin.population, histories, np.broadcast_to(times[by], (len(histories), len(times))))
-    start = (twin.now, _last_order(twin.history))
+    since = float(np.asarray(belief.time)[0])
+    start = (since, _last_order(twin.history, since)) if np.isfinite(since) else (twin.history.start, -np.inf)
     targets = [[(float(t), np.inf, k) for k, t in enumerate(times[by])]] * len(histories)
     line = Stretches.of(problem, [start] * len(histories), targets, method.noise.step)
     course = Course(twin.population, twin.backend, problem, covariates)
@@ -49,10 +50,10 @@ def ahead(
     return {n: np.asarray(v)[:, :, place] for n, v in outputs.items()}, np.asarray(code)
 
 
-def _last_order(history: History) -> float:
-    """The place of the latest measurement among the records of its time."""
-    places = history.subject().measurements.order
-    return float(places[-1]) if len(places) else -np.inf
+def _last_order(history: History, time: float) -> float:
+    """The place of the latest measurement of a time among the records of that time."""
+    m = history.subject().measurements
+    return float(np.max(m.order[m.time == time], initial=-np.inf))
 
 
 @compiled

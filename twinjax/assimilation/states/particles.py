@@ -13,7 +13,7 @@ from jax.scipy.special import logsumexp
 
 from twinjax.assimilation.bedside import Bedside
 from twinjax.assimilation.belief import Particles, effective, systematic
-from twinjax.assimilation.methods.base import AbstractAssimilation, Learnt
+from twinjax.assimilation.methods.base import LEARNT, UNEXPLAINED, UNSOLVED, AbstractAssimilation, Learnt
 from twinjax.assimilation.states.belief import StateParticles
 from twinjax.assimilation.states.kalman import begun
 from twinjax.assimilation.states.noise import ProcessNoise
@@ -27,8 +27,12 @@ class StateParticleFilter(AbstractAssimilation):
     """The bootstrap filter: particles go on by the equations and the noise, and are weighted by what is measured.
 
     Neither linear nor normal. Where too few particles count they are resampled, and their random effects, which no
-    noise renews, drawn from a kernel about each that keeps their mean and covariance. A measurement that no particle
-    can explain is passed by, and the update does not count as settled.
+    noise renews, drawn from a kernel about each that keeps their mean and covariance.
+
+    A measurement that no particle can explain is passed by for good, as the particles go on. Where the equations can be
+    solved for none of them, the belief stays that of the last measurement that was reached, and those after it wait for
+    the next news. In both cases the update does not count as settled, and the trail's entry says under `left` which and
+    why. A particle that alone could not be solved has no weight, and the state of one that could.
 
     **Parameters**: `noise`; `particles`; `enough`, share of them below which the effective sample size leads to
     resampling; `discount`, how narrow the kernel is, 1 for none.
@@ -42,6 +46,7 @@ class StateParticleFilter(AbstractAssimilation):
     discount: float = eqx.field(static=True, default=0.98)
     ordered: ClassVar[bool] = True
     judges: ClassVar[bool] = True
+    tries_again: ClassVar[frozenset[int]] = frozenset({UNSOLVED})
 
     def prior(self, population: Population, patients: int, key: Any) -> StateParticles:
         """Random effects drawn from Omega."""
@@ -60,10 +65,12 @@ class StateParticleFilter(AbstractAssimilation):
         line = stretches(bedside, belief.time, self.noise.step)
         variance = jnp.asarray(self.noise.variances(bedside.population))
         c, o = course(bedside), bedside.design.observed
-        new, least, found = _filtered(self, c, o, line, belief, variance, key)
+        new, least, codes, found = _filtered(self, c, o, line, belief, variance, key)
         settled = (np.asarray(least) >= 10.0) & np.isfinite(np.asarray(new.mean)).all(axis=1)
-        none = jnp.full(settled.shape, jnp.nan)
-        return Learnt(new, jnp.asarray(settled), new.effective, none, innovations_of(bedside, line, found))
+        none, row = jnp.full(settled.shape, jnp.nan), np.asarray(line.row)
+        left, (turn, who) = np.zeros(bedside.fresh.shape, int), np.nonzero(row >= 0)
+        left[who, row[turn, who]] = np.asarray(codes)[turn, who]
+        return Learnt(new, jnp.asarray(settled), new.effective, none, innovations_of(bedside, line, found), left)
 
 
 @compiled
@@ -85,11 +92,13 @@ def _filtered(
         said = told(log_weight, dataclasses.replace(r, objective=objective), solved)
         before, _ = weighed(log_weight, jnp.where(solved, 0.0, -jnp.inf))
         new, learnt = weighed(before, jnp.where(row >= 0, -0.5 * objective, 0.0))
+        z = jnp.where(solved[:, None], z, z[jnp.argmax(jnp.where(solved, new, -jnp.inf))])
         count = effective(new)
         poor = count < method.enough * many
         z = jnp.where(poor, kernel(third, z[systematic(second, new, many)], new, z), z)
-        count = jnp.where(learnt, count, 0.0)
-        return z, jnp.where(poor, -jnp.log(many), new), jnp.where(row >= 0, count, jnp.inf), said
+        code = jnp.where(jnp.any(solved), jnp.where(learnt, LEARNT, UNEXPLAINED), UNSOLVED)
+        count = jnp.where(code == LEARNT, count, 0.0)
+        return z, jnp.where(poor, -jnp.log(many), new), jnp.where(row >= 0, count, jnp.inf), code, said
 
     def weighed(log_weight: Any, more: Any) -> tuple[Any, Any]:
         """Weights by what is learnt besides, as they were where that leaves none; whether it leaves one."""
@@ -111,15 +120,28 @@ def _filtered(
         return chosen.at[:, states:].set(moved)
 
     def turn(carry: Any, w: Any) -> Any:
-        (z, log_weight, least), (stretch, key) = carry, w
-        state, code = c.onward(stretch, z[..., :states], z[..., states:])
-        z = jnp.concatenate([state, z[..., states:]], axis=2)
-        keys = jax.random.split(key, z.shape[0])
+        (now, kept, least, stopped), (stretch, key) = carry, w
+        state, code = c.onward(stretch, now.state, now.eta)
+        keys = jax.random.split(key, state.shape[0])
         at = (stretch.begin, stretch.end, stretch.row)
-        z, log_weight, count, said = jax.vmap(one)(z, log_weight, code, o, own, at, keys)
-        return (z, log_weight, jnp.minimum(least, count)), said
+        z = jnp.concatenate([state, now.eta], axis=2)
+        z, log_weight, count, code, said = jax.vmap(one)(z, now.log_weight, code, o, own, at, keys)
+        stopped = stopped | (code == UNSOLVED)
+        now = StateParticles(z[..., :states], z[..., states:], log_weight, stretch.end)
+        kept = _where(~stopped & (stretch.row >= 0), now, kept)
+        least = jnp.where(stopped, 0.0, jnp.minimum(least, count))
+        said = jax.tree.map(lambda a: jnp.where(stopped, jnp.nan, a), said)
+        return (now, kept, least, stopped), (jnp.where(stopped, UNSOLVED, code), said)
 
-    begin = (begun(c, belief), belief.log_weight, jnp.full(belief.eta.shape[0], jnp.inf))
+    z = begun(c, belief)
+    begin = StateParticles(z[..., :states], z[..., states:], belief.log_weight, line.begin[0])
+    none = jnp.zeros(belief.eta.shape[0], bool)
     keys = jax.random.split(key, line.row.shape[0])
-    (z, log_weight, least), said = jax.lax.scan(turn, begin, (line, keys))
-    return StateParticles(z[..., :states], z[..., states:], log_weight, line.end[-1]), least, said
+    carry = (begin, belief, jnp.full(none.shape, jnp.inf), none)
+    (now, kept, least, stopped), (codes, said) = jax.lax.scan(turn, carry, (line, keys))
+    return _where(stopped, kept, now), least, codes, said
+
+
+def _where(which: Any, one: StateParticles, other: StateParticles) -> StateParticles:
+    """Of each patient `(patients,)` the one or the other."""
+    return jax.tree.map(lambda a, b: jnp.where(which.reshape(-1, *(1,) * (a.ndim - 1)), a, b), one, other)
