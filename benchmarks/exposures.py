@@ -62,6 +62,7 @@ def verapamil(formulation: str) -> dict[str, Substance]:
 
 
 DRUGS = {
+    "Carbamazepine": alone("carbamazepine"),
     "Verapamil": verapamil,
     "Midazolam": alone("midazolam"),
     "Rifampicin": alone("rifampicin"),
@@ -72,7 +73,7 @@ FORMS: dict[str, tuple[str, str]] = {
     "Solution": ("", "stomach"), "Oral solution": ("", "stomach"), "Tablet (Dormicum)": ("", "stomach"),
     "Retard Tablet Verapamil (Knoll)": ("sustained release", "tablet"),
     "Capsule fed": ("capsule fed", "tablet"), "Capsule fasted": ("capsule fasted", "tablet"),
-    "Erythromycin_Weibull_filmtablet": ("", "stomach"),
+    "Erythromycin_Weibull_filmtablet": ("", "stomach"), "CBZ_tabletIR_fasted (Tegretol)": ("", "tablet"),
 }  # fmt: skip
 """Of a published formulation: ours, and the state that takes it; others are left out."""
 
@@ -119,7 +120,10 @@ class Case:
                 if "sol fed" in simulation["Name"].replace("  ", " "):
                     form = "solution fed"
                 self.form, self.into = form, into
-                self.given[compound["Name"].lower().replace("-", "_")] = doses(protocols[used["Name"]])
+                name_here = compound["Name"].lower().replace("-", "_")
+                if name_here not in DRUGS[drug](form):
+                    raise KeyError("a labelled drug")
+                self.given[name_here] = doses(protocols[used["Name"]])
         series = next(s for s in snapshot["ObservedData"] if s["Name"] == name)
         facts = {p["Name"]: p.get("Value") for p in series["ExtendedProperties"]}
         column, grid = series["Columns"][0], series["BaseGrid"]

@@ -38,14 +38,21 @@ from twinjax.physiology import person
 WEIGHT = 73.0
 SUBJECTS = {"Yu 2004": (23.3, 172.9, 66.9)}
 """Age, height and weight of studies that the designs say differ: Koreans (Midazolam-Model, individuals)."""
-PERPETRATORS = ("Cimetidine", "Clarithromycin", "Efavirenz", "Erythromycin", "Fluconazole", "Rifampicin")
+PERPETRATORS = ("Carbamazepine", "Cimetidine", "Clarithromycin", "Efavirenz", "Erythromycin", "Fluconazole", "Fluvoxamine",
+                "Rifampicin")  # fmt: skip
+TABLETS = ("Carbamazepine", "Efavirenz")
 """Those that are one drug and have parameters: functions of `twinjax.bodies.library`."""
 WHY_NOT = {
     "Hyperforin": "extracts of St John's wort differ, and hyperforin has no parameters in twinjax.bodies.library",
-    "Fluvoxamine": "the table gives its doses as 50/100 without saying which is when, and it has no parameters in "
-    "twinjax.bodies.library",
 }
-UNSAID = {"829": "its areas begin two hours after midazolam was given, which the columns of the table do not say"}
+_UP, _FAST = "S0-T12-R4 (100 mg), S48-T12-R4 (200 mg), S96-T12-", "S0-T12-R6 (100 mg), S72-T12-R6 (200 mg), S144-T12-"
+COURSES = {
+    "1089": "S0-T12-R11 (50 mg), S132-T12-R12 (100 mg)", "1460": f"{_UP}R44 (300 mg)", "943": f"{_UP}R34 (300 mg)",
+    "1133": f"{_UP}R36 (300 mg)", "1464": f"{_FAST}R8 (300 mg)", "1465": f"{_FAST}R14 (300 mg)",
+}  # fmt: skip
+"""Of rows whose columns do not say which dose is when: as their design or description does."""
+BEFORE = {"829": 1.0}
+"""When midazolam was given (h) in rows whose columns say only from when on its area was taken, as the design does."""
 ASKED = ("Itraconazole", "Rifampicin")
 """Perpetrators whose parameters came with the table; others are reported apart."""
 LONGEST = 168.0
@@ -123,7 +130,7 @@ def perpetrators(row: dict[str, str]) -> tuple[str, dict[str, Any], dict[str, fl
     if name not in PERPETRATORS:
         raise Left(WHY_NOT.get(name, f"the perpetrator {name} has no parameters in twinjax.bodies.library"))
     own = name.lower()
-    return name, {own: getattr(library, own)()}, {f"{'tablet' if name == 'Efavirenz' else 'stomach'}.{own}": 1.0}
+    return name, {own: getattr(library, own)()}, {f"{'tablet' if name in TABLETS else 'stomach'}.{own}": 1.0}
 
 
 class Study:
@@ -132,25 +139,24 @@ class Study:
     def __init__(self, row: dict[str, str], doses: dict[str, float], alone: dict[str, float] | None = None) -> None:
         if row["Victim"] != "Midazolam":
             raise Left(f"the victim {row['Victim']} has no parameters in twinjax.bodies.library")
-        if row["ID"] in UNSAID:
-            raise Left(UNSAID[row["ID"]])
         self.body, self.drugs, self.into = perpetrators(row)
         if row["Route Perpetrator"] != "PO" or row["Route Victim"] not in ("PO", "IV"):
             raise Left(f"its routes are {row['Route Victim']} and {row['Route Perpetrator']}; PO and IV are known")
         if row.get("Compartment", "Plasma") not in ("Plasma", "Serum", "Whole Blood", "."):
             raise Left(f"it was observed in {row['Compartment']}")
-        taken = administrations(row["Times of Administration"])
+        taken = administrations(COURSES.get(row["ID"], row["Times of Administration"]))
         self.times = [t for t, _ in taken]
         self.amounts = [milligrams(row["Dose"], row["Dose Unit"]) if d is None else d for _, d in taken]
         self.perpetrator = row["Perpetrator"]
         start, end = row["t_treatment_0"], row["t_treatment_end"]
         if not start or start == "NA":
             raise Left("the table does not say when midazolam was given")
-        self.given = float(start)
+        self.given = BEFORE.get(row["ID"], float(start))
+        self.skipped = float(start) - self.given
         self.window = LONGEST if end in ("inf", "", "9999") else float(end) - self.given
         self.open = end in ("inf", "", "9999")
-        control = row.get("t_placebo_0") or "0"
-        self.control = float(control) if float(control) > self.given else None
+        control = float(row.get("t_placebo_0") or 0.0) - self.skipped
+        self.control = control if control > self.given else None
         own = row.get("Victim Dose (mg)")
         if not own and row["ID"] not in doses:
             raise Left("midazolam's dose is not in the design; give a column Victim Dose (mg)")
@@ -202,7 +208,11 @@ def predicted(studies: list[Study], model: WholeBody) -> list[tuple[float, float
             times.append(at + np.concatenate([[0.0], np.geomspace(0.01, s.window, 240)]))
     solved = tj.simulate(model, regimens, np.stack(times), throw=True)
     plasma = np.asarray(solved.output.plasma["midazolam"])
-    found = [exposure(t - t[0], c, studies[i // 2].open) for i, (t, c) in enumerate(zip(times, plasma, strict=True))]
+    found = []
+    for i, (t, c) in enumerate(zip(times, plasma, strict=True)):
+        since = t - t[0]
+        counted = since >= studies[i // 2].skipped
+        found.append(exposure(since[counted], c[counted], studies[i // 2].open))
     return [
         (found[2 * i + 1][0] / found[2 * i][0] * s.factor, found[2 * i + 1][1] / found[2 * i][1] * s.factor)
         for i, s in enumerate(studies)
@@ -243,6 +253,10 @@ def run(data: Path, table: Path, out: Path, tight: bool = False) -> dict[str, An
     observed = {r["ID"]: r for r in rows}
     shared = [i for i in ratios if i in theirs and studies[i].perpetrator in ASKED]
     apart = [i for i in ratios if i in theirs and studies[i].perpetrator not in ASKED]
+    groups: dict[str, list[str]] = {}
+    for i in ratios:
+        groups.setdefault(studies[i].perpetrator, []).append(i)
+    groups = {n: [i for i in own if i in theirs] or own for n, own in groups.items()}  # those that PK-Sim's table has
     both = [i for i in ratios if observed[i].get("CmaxR Avg") and observed[i]["Route Victim"] == "PO"]
     return {
         "run": len(ratios),
@@ -252,16 +266,19 @@ def run(data: Path, table: Path, out: Path, tight: bool = False) -> dict[str, An
         "apart_pksim": _agreement(
             [theirs[i]["pksim_pred_AUCR"] for i in apart], [theirs[i]["obs_AUCR"] for i in apart]
         ),
-        "by_perpetrator": {
-            name: {
-                "twinjax": _agreement([ratios[i][0] for i in own], [theirs[i]["obs_AUCR"] for i in own]),
-                "pksim": _agreement([theirs[i]["pksim_pred_AUCR"] for i in own], [theirs[i]["obs_AUCR"] for i in own]),
-            }
-            for name in sorted({studies[i].perpetrator for i in ratios})
-            for own in [[i for i in ratios if i in theirs and studies[i].perpetrator == name]]
-        },
+        "by_perpetrator": {name: _both(ratios, observed, theirs, own) for name, own in sorted(groups.items())},
+        "everything": _both(ratios, observed, theirs, [*shared, *apart]),
         "pksim": _agreement([theirs[i]["pksim_pred_AUCR"] for i in shared], [theirs[i]["obs_AUCR"] for i in shared]),
         "cmax_po": _agreement([ratios[i][1] for i in both], [observed[i]["CmaxR Avg"] for i in both]),
+    }
+
+
+def _both(ratios: dict[str, Any], observed: dict[str, Any], theirs: dict[str, Any], own: list[str]) -> dict[str, Any]:
+    """Ours, and PK-Sim's where it has them."""
+    known = [i for i in own if i in theirs]
+    return {
+        "twinjax": _agreement([ratios[i][0] for i in own], [observed[i]["AUCR Avg"] for i in own]),
+        "pksim": _agreement([theirs[i]["pksim_pred_AUCR"] for i in known], [theirs[i]["obs_AUCR"] for i in known]),
     }
 
 

@@ -50,8 +50,7 @@ def test_times_of_administration(text, times, doses):
         ({"Times of Administration": "twice"}, "times of administration are not understood: 'twice'"),
         ({"Dose Unit": "IU"}, "its unit of dose is 'IU'"),
         ({"Dose": "50/100"}, "its dose '50/100' is not one number"),
-        ({"Perpetrator": "Fluvoxamine"}, "doses as 50/100 without saying which is when"),
-        ({"ID": "829"}, "its areas begin two hours after midazolam was given"),
+        ({"Perpetrator": "Hyperforin"}, "extracts of St John's wort differ"),
         ({"Route Perpetrator": "IV"}, "its routes are PO and IV"),
         ({"Victim Dose (mg)": ""}, "midazolam's dose is not in the design"),
         ({"t_treatment_0": ""}, "does not say when midazolam was given"),
@@ -70,6 +69,19 @@ def test_a_racemate_is_two_drugs():
     molar = float(study.drugs["r_verapamil"].molar_mass)
     np.testing.assert_allclose(np.asarray(given.amount)[[0, 6]] * molar / 1e3, 37.03069, rtol=2e-5)  # molar masses
     assert np.asarray(given.amount)[5] == 0.0  # padded
+
+
+def test_an_area_may_begin_after_midazolam_was_given():
+    """Carls 2014: given at 1 h, an area from 3 to 5 h beside one from 2 to 4 h without erythromycin."""
+    row = {**ROW, "ID": "829", "t_treatment_0": "3", "t_treatment_end": "5", "t_placebo_0": "2"}
+    study = script.Study({**row, "Perpetrator": "Erythromycin"}, {})
+    assert (study.given, study.skipped, study.window, study.control) == (1.0, 2.0, 4.0, None)
+
+
+def test_doses_that_climb_are_those_of_the_design():
+    """Kanefendt 2023, whose row has no doses: 2 x 100, 200 and 300 mg of carbamazepine for 2, 2 and 17 days."""
+    study = script.Study({**ROW, "ID": "943", "Perpetrator": "Carbamazepine", "Dose": ""}, {})
+    assert (len(study.times), sum(study.amounts), study.times[-1]) == (42, 400.0 + 800.0 + 34 * 300.0, 492.0)
 
 
 def test_doses_of_the_control_phase_are_read(shared_data):

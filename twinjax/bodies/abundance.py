@@ -39,9 +39,11 @@ MEASURED = Abundance(
         "CYP1A2": 1.8,
         "CYP2A6": 2.72,
         "CYP2B6": 1.56,
+        "CYP2D6": 0.4,
         "CYP3A4": 4.32,
         "CYP3A5": 0.04,
         "UGT1A4": 2.32,
+        "UGT2B7": 3.316,
         "AADAC": 1.0,
     },
     gut={"CYP3A4": 0.0705 / (ENTEROCYTES * 0.65), "AADAC": 0.2545},
@@ -51,6 +53,7 @@ MEASURED = Abundance(
 )
 """CYPs of the liver Rodrigues 1999, Biochem Pharmacol 57:465, doi:10.1016/S0006-2952(98)00268-8 (CYP3A4 108 pmol/mg at
 40 mg/g); CYP3A4 of the gut 70.5 nmol in all (Paine et al. 1997, J Pharmacol Exp Ther 283:1552), in the enterocytes of
-0.65 kg of small intestine; UGT1A4 58 pmol/mg (Achour et al. 2014); AADAC and OATP1B1 of unknown abundance count as 1
-umol/L, in which their published turnover numbers are. Half-lives of 36 h in liver (Obach et al. 2007; CYP2B6 32 h) and
-23 h in gut (Greenblatt et al. 2003). All but Paine's as listed with the Open Systems Pharmacology models."""
+0.65 kg of small intestine; UGT1A4 58 and UGT2B7 82.9 pmol/mg (Achour et al. 2014); AADAC and OATP1B1 of
+unknown abundance count as 1 umol/L, in which their published turnover numbers are. Half-lives of 36 h in liver (Obach
+et al. 2007; CYP2B6 32 h) and 23 h in gut (Greenblatt et al. 2003). All but Paine's as listed with the Open Systems
+Pharmacology models."""
