@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -521,8 +522,14 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     assert cache_folder() is None
     monkeypatch.setenv("TWINJAX_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path
+    monkeypatch.setenv("TWINJAX_CACHE", "./on")
+    assert cache_folder() == Path("on")
     monkeypatch.delenv("TWINJAX_CACHE")
-    assert cache_folder().name == "compiled"
+    own = cache_folder()
+    assert own.name == "compiled"
+    for said in ("on", "1", "True", "yes", " "):  # no folders of these names
+        monkeypatch.setenv("TWINJAX_CACHE", said)
+        assert cache_folder() == own
 
 
 # ---------------------------------------------------------------------------------------------------- as a process

@@ -5,30 +5,26 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from twinjax.assimilation.aims import Aims, optimum
 from twinjax.assimilation.bedside import bucket, posed
+from twinjax.assimilation.comparable import uneven
 from twinjax.assimilation.forecast import altered, trajectories
-from twinjax.assimilation.goals import AbstractQuantity, Goal
+from twinjax.assimilation.goals import Goal
 from twinjax.assimilation.history import History
 from twinjax.assimilation.prescription import Constraints, Schedule
 from twinjax.assimilation.states.belief import StateBelief
 from twinjax.assimilation.twin import Twin, random_key
 from twinjax.dosing import Regimen
-from twinjax.models.base import output_names, state_names
+from twinjax.models.base import state_names
 from twinjax.naming import resolve
-from twinjax.population.population import Population
-from twinjax.solve.compiling import compiled
-from twinjax.solve.problem import AbstractBackend, Problem
-
-_TURNS = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,12 +81,15 @@ class Recommendation:
         return pd.DataFrame(rows)
 
 
+Goals = Goal | Sequence[Goal] | Callable[[Schedule], Goal | Sequence[Goal]]
+
+
 def recommend(
     twin: Twin,
-    goals: Goal | Sequence[Goal],
+    goals: Goals,
     constraints: Constraints,
     *,
-    toxicity: Goal | Sequence[Goal] = (),
+    toxicity: Goals = (),
     risk: float = 0.1,
     draws: int = 300,
     keep: int = 10,
@@ -102,15 +101,28 @@ def recommend(
     positive) and of harms beyond their limits, over draws of what is believed. The amounts that can be given next to
     the optimum are then tried one by one; where each does more harm than is accepted, smaller ones too.
 
+    Schedules are compared by the same hours where goals are given as they are. Beware of several intervals then: a
+    window that is shorter than one of them, or reaches past the dose that would follow a schedule's last, favours some
+    schedules for what it does not see, and a warning says so. Give a function of the `Schedule` instead, as
+    ``lambda s: Goal(Average("plasma", s.times[-1], s.times[-1] + s.every), 8, 12)``: each is then sought and judged by
+    goals of its own.
+
     **Parameters**: `goals`, what is to be reached; `toxicity`, what is to stay within its range, harm being beyond it;
-    `constraints`; `risk`, the probability of harm that is accepted; `draws`; `keep`, how many candidates to return.
+    each one or several, or a function that makes them of a schedule; `constraints`; `risk`, the probability of harm
+    that is accepted; `draws`; `keep`, how many candidates to return.
     **Raises** `ValueError` for goals beyond what can be foreseen, or constraints that nothing fulfils.
     """
+    schedules = constraints.schedules
+    if callable(goals) or callable(toxicity):
+        return _each(twin, schedules, goals, constraints, toxicity, risk, draws, keep)
     wanted, harms = _many(goals), _many(toxicity)
     if not wanted:
         raise ValueError("goals says what is to be reached: one Goal at least")
-    schedules = constraints.schedules
-    aims, times = _Aims.of(twin.population, wanted, harms)
+    if (why := uneven(wanted + harms, schedules)) is not None:
+        warnings.warn(
+            f"schedules are not compared alike: {why}; give goals as a function of the schedule", stacklevel=2
+        )
+    aims, times = Aims.of(twin.population, wanted, harms)
     variables = 2 if constraints.loading else 1
     unit = (1.0,) * variables
     regimens = [s.regimen(unit, constraints.into, constraints.over) for s in schedules]
@@ -127,7 +139,7 @@ def recommend(
     high = constraints.upper if math.isfinite(constraints.upper) else 1e6 * begin
     start = jnp.full((len(schedules), variables), math.log(begin))
     ends = jnp.log(jnp.asarray([low, high]))
-    found = _optimum(twin.population, twin.backend, problem, covariates, eta, aims, jnp.asarray(rows), start,
+    found = optimum(twin.population, twin.backend, problem, covariates, eta, aims, jnp.asarray(rows), start,
                      ends)  # fmt: skip
     tried: list[tuple[Schedule, tuple[float, ...]]] = []
     for s, best in zip(schedules, np.exp(np.asarray(found)), strict=True):
@@ -153,6 +165,26 @@ def recommend(
         least = {s: min(c[-1] for t, c in tried if t is s) for s, _ in tried}
         smaller = [(s, (a,) * variables) for s, amount in least.items() for a in constraints.below(amount)]
         made += judged(smaller) if smaller else []
+    return ranked(made, risk, keep)
+
+
+def _each(
+    twin: Twin, schedules: Sequence[Schedule], goals: Goals, constraints: Constraints, toxicity: Goals, risk: float,
+    draws: int, keep: int,
+) -> Recommendation:  # fmt: skip
+    """Every schedule by goals of its own. **Raises** `ValueError` where none has a dose that is allowed."""
+    made, refused = [], None
+    for s in schedules:
+        own, harms = (g(s) if callable(g) else g for g in (goals, toxicity))
+        limits = dataclasses.replace(constraints, every=(s.every,))
+        try:
+            found = recommend(twin, own, limits, toxicity=harms, risk=risk, draws=draws, keep=keep)
+        except ValueError as error:
+            refused = refused or error
+        else:
+            made += found.candidates
+    if not made and refused is not None:
+        raise refused
     return ranked(made, risk, keep)
 
 
@@ -194,119 +226,11 @@ def _drawn(twin: Twin, draws: int) -> Any:
     return twin.belief.draw(random_key(twin.seed, len(twin.trail), "recommend"), draws)[0]
 
 
-# --------------------------------------------------------------------------------------------------------- the search
-
-
-class _Aims(eqx.Module):
-    """Goals and harms as programs need them: numbers that may change from one question to the next without a program
-    being compiled again, and what their form depends on.
-
-    **Parameters**: `aim`, `lower`, `upper`, one of each goal and then harm; `rows`, which samples each reads;
-    `quantities`, whose times count from zero; `outputs`; `signs`, whether aim, lower and upper are above zero, and
-    `ends`, whether the latter two are finite; `goals`, how many are no harms.
-    """
-
-    aim: Any
-    lower: Any
-    upper: Any
-    rows: tuple[Any, ...]
-    quantities: tuple[AbstractQuantity, ...] = eqx.field(static=True)
-    outputs: tuple[str, ...] = eqx.field(static=True)
-    signs: tuple[tuple[bool, bool, bool], ...] = eqx.field(static=True)
-    ends: tuple[tuple[bool, bool], ...] = eqx.field(static=True)
-    goals: int = eqx.field(static=True)
-
-    @staticmethod
-    def of(population: Population, goals: tuple[Goal, ...], harms: tuple[Goal, ...]) -> tuple[_Aims, np.ndarray]:
-        """And the times at which outputs have to be known."""
-        known, every = output_names(population.model), goals + harms
-        times = np.unique(np.concatenate([g.quantity.times for g in every]))
-        numbers = [(g.value, g.lower, g.upper) for g in every]
-        columns = [jnp.asarray(c, float) for c in zip(*numbers, strict=True)]
-        return _Aims(
-            columns[0], columns[1], columns[2],
-            quantities=tuple(g.quantity.from_zero for g in every),
-            rows=tuple(jnp.asarray(1 + np.searchsorted(times, g.quantity.times)) for g in every),
-            outputs=tuple(resolve(g.quantity.output, known, "output") for g in every),
-            signs=tuple((v > 0, low > 0, high > 0) for v, low, high in numbers),
-            ends=tuple((math.isfinite(low), math.isfinite(high)) for _, low, high in numbers), goals=len(goals),
-        ), times  # fmt: skip
-
-    def values(self, outputs: Mapping[str, Any]) -> list[Any]:
-        """The quantities, of outputs `(..., samples)`, the first of which is where the history begins."""
-        parts = zip(self.quantities, self.rows, self.outputs, strict=True)
-        return [q.of(outputs[name][..., rows]) for q, rows, name in parts]
-
-    def residuals(self, outputs: Mapping[str, Any]) -> Any:
-        """Distances from aims and beyond limits `(..., goals and harms)`."""
-        found = []
-        for k, q in enumerate(self.values(outputs)):
-            signs, ends = self.signs[k], self.ends[k]
-            if k < self.goals:
-                found.append(_apart(q, self.aim[k], signs[0]))
-            else:
-                over = jnp.maximum(_apart(q, self.upper[k], signs[2]), 0.0) if ends[1] else 0.0
-                under = jnp.minimum(_apart(q, self.lower[k], signs[1]), 0.0) if ends[0] else 0.0
-                found.append(3.0 * (over + under))
-        return jnp.stack(found, axis=-1)
-
-
-def _apart(q: Any, aim: Any, positive: bool) -> Any:
-    """How far a quantity is from a value, in logarithms where that is positive."""
-    return jnp.log(jnp.maximum(q, 1e-9 * aim)) - jnp.log(aim) if positive else q - aim
-
-
-@compiled
-def _optimum(
-    population: Population, backend: AbstractBackend, problem: Problem, covariates: dict[str, Any], eta: Any,
-    aims: _Aims, rows: Any, start: Any, ends: Any,
-) -> Any:  # fmt: skip
-    """Logarithms of the amounts `(schedules, variables)` at which the expected squared distance is least."""
-    schedules, variables = start.shape
-
-    def residuals(v: Any) -> Any:
-        factor = jnp.where(rows >= 0, jnp.take_along_axis(jnp.exp(v), jnp.maximum(rows, 0), axis=1), 1.0)
-        doses = dataclasses.replace(
-            problem.doses, amount=problem.doses.amount * factor, rate=problem.doses.rate * factor
-        )
-        own = dataclasses.replace(problem, doses=doses)
-        outputs, code = trajectories(population, backend, own, covariates, eta)
-        found = aims.residuals(outputs)
-        return jnp.where((code == 0)[..., None] & jnp.isfinite(found), found, 0.0)
-
-    def assess(v: Any) -> tuple[Any, Any, Any]:
-        slopes = []
-        r = jnp.zeros(())
-        for i in range(variables):
-            r, slope = jax.jvp(residuals, (v,), (jnp.zeros_like(v).at[:, i].set(1.0),))
-            slopes.append(slope)
-        j = jnp.stack(slopes, axis=-1)
-        return jnp.mean(jnp.sum(r * r, -1), 1), jnp.einsum("sngi,sng->si", j, r), jnp.einsum("sngi,sngj->sij", j, j)
-
-    def turn(_: int, c: tuple[Any, ...]) -> tuple[Any, ...]:
-        v, trial, cost, slope, curve, damping = c
-        new, new_slope, new_curve = assess(trial)
-        better = new <= cost
-        v = jnp.where(better[:, None], trial, v)
-        cost, damping = jnp.minimum(cost, new), jnp.where(better, damping * 0.2, damping * 8.0)
-        slope = jnp.where(better[:, None], new_slope, slope)
-        curve = jnp.where(better[:, None, None], new_curve, curve)
-        diagonal = jnp.einsum("sii->si", curve)
-        damped = curve + jnp.einsum("si,ij->sij", damping[:, None] * diagonal + 1e-9, jnp.eye(variables))
-        move = -jnp.linalg.solve(damped, slope[..., None])[..., 0]
-        return v, jnp.clip(v + jnp.clip(move, -2.0, 2.0), ends[0], ends[1]), cost, slope, curve, damping
-
-    zero = jnp.zeros((schedules, variables))
-    begin = (start, start, jnp.full(schedules, jnp.inf), zero, jnp.zeros((schedules, variables, variables)),
-             jnp.full(schedules, 1e-2))  # fmt: skip
-    return jax.lax.fori_loop(0, _TURNS, turn, begin)[0]
-
-
 def _judged(
     twin: Twin, histories: Sequence[History], goals: tuple[Goal, ...], harms: tuple[Goal, ...], eta: Any
 ) -> list[tuple[float, float, float, tuple[tuple[float, float, float], ...]]]:
     """Of every history the probabilities and quantiles of a `Candidate`."""
-    (aims, times), room = _Aims.of(twin.population, goals, harms), bucket(len(histories), 1)
+    (aims, times), room = Aims.of(twin.population, goals, harms), bucket(len(histories), 1)
     padded = [*histories, *[histories[-1]] * (room - len(histories))]
     problem, covariates = posed(twin.population, padded, np.broadcast_to(times, (room, len(times))))
     outputs, code = trajectories(twin.population, twin.backend, problem, covariates, eta)

@@ -12,7 +12,7 @@ import numpy as np
 
 from twinjax.assimilation.goals import AbstractWindow, Average, Goal, Highest, Lowest
 from twinjax.assimilation.prescription import Constraints, Schedule
-from twinjax.assimilation.recommend import Recommendation, ranked, recommend
+from twinjax.assimilation.recommend import Recommendation, recommend
 from twinjax.assimilation.twin import Twin
 from twinjax.models.base import AbstractModel, no_input
 from twinjax.naming import resolve, suggestion
@@ -67,18 +67,7 @@ def answered(twin: Twin, q: Question, *, draws: int = 300, keep: int = 10) -> Re
 
     **Raises** `ValueError` where no schedule has a dose that is allowed.
     """
-    made, refused = [], None
-    for s in q.limits.schedules:
-        limits = dataclasses.replace(q.limits, every=(s.every,))
-        try:
-            found = recommend(twin, q.goal(s), limits, toxicity=q.harms(s), risk=q.risk, draws=draws, keep=keep)
-        except ValueError as error:
-            refused = refused or error
-        else:
-            made += found.candidates
-    if not made and refused is not None:
-        raise refused
-    return ranked(made, q.risk, keep)
+    return recommend(twin, q.goal, q.limits, toxicity=q.harms, risk=q.risk, draws=draws, keep=keep)
 
 
 def begin(twin: Twin, epoch: datetime.datetime | None, clock: datetime.datetime | None = None) -> float:

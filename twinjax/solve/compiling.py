@@ -55,11 +55,13 @@ def compiler_options() -> dict[str, Any]:
 
 
 def cache_folder() -> Path | None:
-    """``TWINJAX_CACHE``, or a folder in the user's caches; None where ``TWINJAX_CACHE=off``."""
-    said = os.environ.get("TWINJAX_CACHE", "")
+    """``TWINJAX_CACHE``; where that is empty or ``on``, a folder in the user's caches; None where it is ``off``. A
+    folder of such a name is meant by ``./on``.
+    """
+    said = os.environ.get("TWINJAX_CACHE", "").strip()
     if said.lower() in ("off", "0", "false", "no"):
         return None
-    if said:
+    if said.lower() not in ("", "on", "1", "true", "yes"):
         return Path(said).expanduser()
     if sys.platform == "darwin":
         base = Path.home() / "Library" / "Caches"
