@@ -23,10 +23,10 @@ WHOLE_BODY = ContextOfUse(
     "chosen after ratios of an earlier version had been seen, no number was fitted. With cimetidine, "
     "clarithromycin, efavirenz, erythromycin, fluconazole, fluvoxamine or verapamil in 29: 1.29 (1.22), 28 within "
     "two-fold (28), 23 within Guest's limits (24); of all 66 1.36 (1.47), 59 (53), 48 (45). With carbamazepine in 5: "
-    "1.12. Perpetrators' own areas over those observed, by vein and by mouth: rifampicin 1.4 "
-    "and 1.1, erythromycin 1.2 and 2.1, verapamil 1.1 and 2.1, carbamazepine by mouth 0.9, itraconazole 1.3 and, in capsules after a meal, 1.1. "
-    "Enterocytes let too much through: with tight ones midazolam by mouth comes to 1.58, areas of erythromycin and "
-    "verapamil to 1.1 and 1.2 of those observed, but of itraconazole's capsules to a third, and the 37 ratios to "
+    "1.12. Perpetrators' own areas over those observed, by vein and by mouth: rifampicin 1.4 and 1.1, erythromycin "
+    "1.2 and 2.1, verapamil 1.1 and 2.1, carbamazepine by mouth 0.9, itraconazole 1.3 and, in capsules after a meal, "
+    "1.1. Enterocytes let too much through: with tight ones midazolam by mouth comes to 1.58, areas of erythromycin "
+    "and verapamil to 1.1 and 1.2 of those observed, but of itraconazole's capsules to a third, and the 37 ratios to "
     "1.64, 25 within two-fold, 20 within Guest's limits. Predictions from in vitro data alone miss "
     "by 1.1 (AUC) to 1.4 (Cmax) decimal logarithms, root mean square.",
     applicability="Drugs that CYP3A4 clears, taken fasted. Weak where solubility limits a slowly dissolving capsule: "
@@ -39,7 +39,7 @@ WHOLE_BODY = ContextOfUse(
         "week_of_pregnancy": (0.0, 0.0),
     },
 )
-"""Of `body`. Figures are those of ``benchmarks/interactions.py`` and ``benchmarks/screening.py``."""
+"""Of `body`. Figures are those of ``interactions.py``, ``exposures.py`` and ``screening.py`` in ``benchmarks``."""
 
 
 def _perpetrator(acts: str, validation: str, applicability: str, doses: tuple[float, float]) -> ContextOfUse:
