@@ -39,7 +39,8 @@ def drifting(population: Population, deviations: Mapping[str, float], times: Seq
         raise ValueError("a drift goes with a population of tables, without occasions and mixtures")
     if not len(t) or np.any(np.diff(np.append(0.0, t)) <= 0) or not np.all(np.isfinite(t)):
         raise ValueError("times are when the walk steps: one at least, increasing, above 0")
-    walks = {resolve(n, population.scales, "parameter with variability"): float(sd) for n, sd in deviations.items()}
+    free = [n for n in population.scales if n not in population.varying_errors]
+    walks = {resolve(n, free, "parameter with variability"): float(sd) for n, sd in deviations.items()}
     for name, sd in walks.items():
         if not sd > 0:
             raise ValueError(f"the deviation of {name} is {sd:g}; it is above zero, or leave the parameter out")
@@ -71,8 +72,8 @@ def drifting(population: Population, deviations: Mapping[str, float], times: Seq
         "thetas": {n: float(v) for n, v in population.theta.items() if n not in named}, "individual": individual,
         "reads": (*population.covariate_names, STAGE),
     }  # fmt: skip
-    free = Population(population.model, **whole)
-    return Population(population.model, **whole, fixed=tuple(free.theta))
+    made = Population(population.model, **whole)
+    return Population(population.model, **whole, fixed=tuple(made.theta))
 
 
 def stages(times: Sequence[float]) -> dict[str, list[tuple[float, float]]]:

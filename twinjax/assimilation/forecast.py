@@ -20,6 +20,7 @@ from twinjax.dosing import Regimen
 from twinjax.estimation.diagnosis.measuring import measured
 from twinjax.estimation.likelihood import Observations
 from twinjax.naming import leaves, resolve
+from twinjax.observation import Errors
 from twinjax.population.cohort import individuals
 from twinjax.population.population import Population
 from twinjax.solve.compiling import compiled
@@ -114,42 +115,64 @@ def _foreseen(twin: Twin, histories: Sequence[History], horizon: Any, draws: int
     if not np.all(np.isfinite(times)):
         raise ValueError("a time to foresee is not finite")
     key = random_key(twin.seed, len(twin.trail), "forecast")
+    population, errors = twin.population, twin.population.errors(twin.population.theta)
+    own_errors = None
     if isinstance(twin.belief, StateBelief):
         found, code = ahead(twin, histories, times, draws, key)
     else:
         problem, covariates = posed(twin.population, histories, np.broadcast_to(times, (len(histories), len(times))))
         eta = twin.belief.draw(key, draws)[0]
         outputs, code = trajectories(twin.population, twin.backend, problem, covariates, eta)
+        if population.varying_errors:
+            own_errors = _of_draws(population, eta)
         samples = slice(1, 1 + len(times))
         found = {n: np.asarray(v)[..., samples] for n, v in outputs.items()}
     solved = np.asarray(code) == 0
-    errors, made = twin.population.errors(twin.population.theta), []
+    made = []
     for i in range(len(histories)):
         own = {n: np.where(solved[i][:, None], v[i], np.nan) for n, v in found.items()}
-        measured_ = {n: noisy(errors, tuple(own), n, own[n], jax.random.fold_in(key, k)) for k, n in enumerate(errors)}
+        measured_ = {
+            n: noisy(errors, tuple(own), n, own[n], jax.random.fold_in(key, k), own_errors)
+            for k, n in enumerate(errors)
+        }
         made.append(Forecast(times, own, measured_, level))
     return made
 
 
-def noisy(errors: Any, outputs: tuple[str, ...], name: str, f: np.ndarray, key: Any) -> np.ndarray:
+def noisy(
+    errors: Errors, outputs: tuple[str, ...], name: str, f: np.ndarray, key: Any, own: Errors | None = None
+) -> np.ndarray:
     """What would be measured of one output at predictions `(draws, times)`; errors of one time independent of others'.
-    Correlations of residuals are left out: they do not change the bands.
+    Correlations of residuals are left out: they do not change the bands. `own`, each draw's errors, where they vary.
     """
     error = jax.random.normal(key, f.shape)
-    free = dataclasses.replace(errors, correlations={}, autocorrelation={})
+    free = dataclasses.replace(errors, correlations={}, autocorrelation={}) if own is None else own
     likelihood = errors.likelihoods.get(name)
     if likelihood is not None and likelihood.reads:
         return np.full(f.shape, np.nan)
     blank = jnp.zeros(f.shape[1])
     index = jnp.full(f.shape[1], outputs.index(name))
     o = Observations(blank, index, blank.astype(int), blank, blank == 0, False)
-    return np.asarray(_measured(free, outputs, o, jnp.asarray(f), error, key))
+    return np.asarray(_measured(free, own is not None, outputs, o, jnp.asarray(f), error, key))
 
 
 @compiled
-def _measured(errors: Any, outputs: tuple[str, ...], o: Observations, f: Any, error: Any, key: Any) -> Any:
+def _measured(
+    errors: Errors, each: bool, outputs: tuple[str, ...], o: Observations, f: Any, error: Any, key: Any
+) -> Any:
     keys = jax.random.split(key, f.shape[0])
-    return jax.vmap(lambda f, e, k: measured(errors, outputs, o, f, e, k))(f, error, keys)
+    one = jax.vmap(lambda own, f, e, k: measured(own, outputs, o, f, e, k), in_axes=(0 if each else None, 0, 0, 0))
+    return one(errors, f, error, keys)
+
+
+@compiled
+def _of_draws(population: Population, eta: Any) -> Errors:
+    """Every draw's residual errors, leaves `(draws,)`; correlations left out."""
+
+    def one(eta: Any) -> Errors:
+        return dataclasses.replace(population.errors(population.theta, eta), correlations={}, autocorrelation={})
+
+    return jax.vmap(one)(eta)
 
 
 @compiled

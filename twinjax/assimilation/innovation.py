@@ -70,12 +70,13 @@ def _innovations(bedside: Bedside, eta: Any, log_weight: Any) -> Innovations:
     patients, many, etas = eta.shape
     people = bedside.times(many)
     outputs, p = output_names(bedside.population.model), bedside.population
-    errors = p.errors(people.predictor.transform.unpack(bedside.x, p.theta))
+    theta = people.predictor.transform.unpack(bedside.x, p.theta)
     z = people.predictor.every(bedside.x, eta.reshape(-1, etas), people.design)
     f, code = people.predictor.solve(z, bedside.x, people.design)
     old, all_ = people.seen(~people.fresh).observed, people.design.observed
 
-    def one(f: Any, code: Any, o: Any, before: Any, fresh: Any) -> tuple[Any, ...]:
+    def one(eta: Any, f: Any, code: Any, o: Any, before: Any, fresh: Any) -> tuple[Any, ...]:
+        errors = p.errors(theta, eta)
         m = moments(errors, outputs, o, f)
         y = transformed(errors, outputs, o, jnp.where(o.there, o.value, 1.0))
         sd = jnp.sqrt(m.variance)
@@ -88,8 +89,8 @@ def _innovations(bedside: Bedside, eta: Any, log_weight: Any) -> Innovations:
         wide = m.variance * spread(errors, outputs, o)
         return m.mean, wide, (y - m.mean) / sd, jnp.where(fine, -0.5 * new, -jnp.inf), fine, y
 
-    mean, variance, off, new, fine, y = jax.vmap(one)(f, code, all_, old, people.fresh)
-    below = _below(errors, outputs, all_, off, people.fresh)
+    mean, variance, off, new, fine, y = jax.vmap(one)(eta.reshape(-1, etas), f, code, all_, old, people.fresh)
+    below = _below(p.errors(theta), outputs, all_, off, people.fresh)
     mean, variance, below, y = (a.reshape(patients, many, -1) for a in (mean, variance, below, y))
     fine = fine.reshape(patients, many)
     log_weight = jnp.where(fine, log_weight, -jnp.inf)
@@ -98,7 +99,7 @@ def _innovations(bedside: Bedside, eta: Any, log_weight: Any) -> Innovations:
     expected = jnp.sum(weight * mean, axis=1)
     sd = jnp.sqrt(jnp.sum(weight * (variance + jnp.square(mean - expected[:, None, :])), axis=1))
     o = bedside.design.observed
-    normal = jnp.isin(o.output, jnp.asarray([outputs.index(n) for n in errors.residuals], int))
+    normal = jnp.isin(o.output, jnp.asarray([outputs.index(n) for n in p.errors(theta).residuals], int))
     there = bedside.fresh & normal
     known = there & (o.censored == QUANTIFIED)
     log_density = logsumexp(log_weight + new.reshape(patients, many), axis=1) - logsumexp(log_weight, axis=1)

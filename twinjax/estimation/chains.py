@@ -118,14 +118,14 @@ def sweep(predictor: Predictor, design: Design, x: Any, chains: Chains, steps: S
         half = jnp.einsum("rij,rj->ri", unwhiten, eta - mean)
         return (_TAILS + etas) * jnp.log1p(jnp.sum(half * half, axis=-1) / _TAILS)
 
-    def weighed(f: Any, solved: Any) -> Any:
+    def weighed(eta: Any, f: Any, solved: Any) -> Any:
         """Of the data, with each class."""
-        found = data_given(predictor, design, x, f)
+        found = data_given(predictor, design, x, f, jnp.tile(eta, (classes, 1)))
         found = jnp.where(solved & jnp.isfinite(found), found, jnp.inf).reshape(classes, rows)
         return shares[:, None] - 0.5 * found
 
     def energy(eta: Any, f: Any, solved: Any) -> Any:
-        each = weighed(f, solved)
+        each = weighed(eta, f, solved)
         return penalty(eta) - 2.0 * (each[0] if classes == 1 else jax.nn.logsumexp(each, axis=0))
 
     def step(c: tuple[Any, ...], s: tuple[Any, Any, Any]) -> tuple[Any, Any]:
@@ -180,7 +180,7 @@ def sweep(predictor: Predictor, design: Design, x: Any, chains: Chains, steps: S
     off = each - chains.mean[:, None]
     squares = jnp.einsum("sci,scj->sij", off, off) / many
     moved = rate * (at - chains.mean)
-    weight = solved.astype(f.dtype) if classes == 1 else jax.nn.softmax(weighed(f, solved), axis=0).reshape(-1)
+    weight = solved.astype(f.dtype) if classes == 1 else jax.nn.softmax(weighed(eta, f, solved), axis=0).reshape(-1)
     return Chains(
         eta, f, solved, jnp.where(jnp.isfinite(weight), weight, 0.0), chains.mean + moved,
         (1.0 - rate) * chains.spread + rate * squares, jnp.clip(scale, -6.0, 3.0), accepted,

@@ -22,18 +22,20 @@ def data_term(predictor: Predictor, design: Design, x: Any, eta: Any) -> tuple[A
     +inf (or NaN), and its code.
     """
     f, result = predictor.solve(predictor.every(x, eta, design), x, design)
-    return data_given(predictor, design, x, f), result
+    return data_given(predictor, design, x, f, eta), result
 
 
-def data_given(predictor: Predictor, design: Design, x: Any, f: Any) -> Any:
-    """-2 log of the density of every subject's measurements at predictions `f` `(subjects, samples)`."""
+def data_given(predictor: Predictor, design: Design, x: Any, f: Any, eta: Any) -> Any:
+    """-2 log of the density of every subject's measurements at predictions `f` `(subjects, samples)`, whose residual
+    errors are those of `eta` `(subjects, etas)`.
+    """
     p = predictor.population
-    errors, outputs = p.errors(predictor.transform.unpack(x, p.theta)), output_names(p.model)
+    theta, outputs = predictor.transform.unpack(x, p.theta), output_names(p.model)
 
-    def one(o: Observations, f: Any) -> Any:
-        return jnp.sum(terms(errors, outputs, o, f).objective)
+    def one(o: Observations, f: Any, eta: Any) -> Any:
+        return jnp.sum(terms(p.errors(theta, eta), outputs, o, f).objective)
 
-    return jax.vmap(one)(design.observed, f)
+    return jax.vmap(one)(design.observed, f, eta)
 
 
 def joint(predictor: Predictor, design: Design, x: Any, eta: Any) -> tuple[Any, Any]:

@@ -88,15 +88,15 @@ class PosteriorDensity(eqx.Module):
         design, shares = of_every_class(predictor, self.design), log_shares(predictor, x)
         eta = jnp.tile(eta, (shares.shape[0], 1))
         theta = predictor.transform.unpack(x, p.theta)
-        errors, outputs = p.errors(theta), output_names(p.model)
+        outputs = output_names(p.model)
         z = predictor.every(x, eta, design)
         local = jax.lax.stop_gradient(predictor.local(jax.lax.stop_gradient(z), x, design, order=1))
         f = jax.vmap(expand)(local, z)
 
-        def one(o: Observations, f: Any) -> Any:
-            return jnp.sum(terms(errors, outputs, o, f).objective)
+        def one(o: Observations, f: Any, eta: Any) -> Any:
+            return jnp.sum(terms(p.errors(theta, eta), outputs, o, f).objective)
 
-        value = jax.vmap(one)(design.observed, f).reshape(shares.shape[0], -1)
+        value = jax.vmap(one)(design.observed, f, eta).reshape(shares.shape[0], -1)
         return shares[:, None] - 0.5 * value, jnp.max(local.result.reshape(value.shape), axis=0)
 
     def prior(self, x: Any) -> Any:

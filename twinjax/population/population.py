@@ -40,8 +40,10 @@ class Population(eqx.Module):
 
     **Parameters** of the constructor
         `model`: the typical values, as a model. `variability`: name -> standard deviation of eta (log-normal), or an
-        `AbstractScale`. `correlations`: pair of names -> correlation of their etas; a name so linked is in one block,
-        whose pairs are all estimated. `occasions`: what varies between the occasions of a person besides.
+        `AbstractScale`; a normal residual error varies too (``plasma.proportional``: an eta on epsilon), so that some
+        people's measurements scatter more than others' (Karlsson et al. 1998, J Pharmacokinet Biopharm 26:207).
+        `correlations`: pair of names -> correlation of their etas; a name so linked is in one block, whose pairs are
+        all estimated. `occasions`: what varies between the occasions of a person besides.
         `mixture`: subpopulations, one of which each person is of.
         `covariates`: name -> effect or list of effects. `residual`: output name -> `AbstractResidual`, or
         `AbstractLikelihood` for binary data, counts, categories and events. `residual_correlations`: pair of outputs ->
@@ -106,9 +108,16 @@ class Population(eqx.Module):
         def parameter(name: str) -> str:
             return resolve(name, base)
 
+        outputs = output_names(model)
+        if isinstance(residual, Residual):
+            if len(outputs) != 1:
+                raise ValueError(f"the model has outputs {', '.join(outputs)}: give residual as {{output: error}}")
+            residual = dict.fromkeys(outputs, residual)
+        self.residuals = {resolve(n, outputs, "output"): r for n, r in (residual or {}).items()}
+        erring = [f"{o}.{n}" for o, r in self.residuals.items() for n in names(r)]
         self.scales = {}
         for name, scale in (variability or {}).items():
-            full = parameter(name) if individual is None else name
+            full = resolve(name, [*base, *erring]) if individual is None else name
             self.scales[full] = scale if isinstance(scale, AbstractScale) else LogScale(scale)
             _positive(full, self.scales[full].sd)
             start = base.get(full) if individual is None else None
@@ -118,12 +127,6 @@ class Population(eqx.Module):
         for name, given in (covariates or {}).items():
             full = parameter(name)
             self.effects[full] = (given,) if isinstance(given, AbstractEffect) else tuple(given)
-        outputs = output_names(model)
-        if isinstance(residual, Residual):
-            if len(outputs) != 1:
-                raise ValueError(f"the model has outputs {', '.join(outputs)}: give residual as {{output: error}}")
-            residual = dict.fromkeys(outputs, residual)
-        self.residuals = {resolve(n, outputs, "output"): r for n, r in (residual or {}).items()}
 
         theta, constant = dict(base), set()
         for full, effects in self.effects.items():
@@ -163,6 +166,10 @@ class Population(eqx.Module):
         for name in joined.intersection(tailed):
             raise ValueError(f"the residual error of {name} has heavy tails; correlations of residuals and method M4 "
                              "are those of normal ones: leave one of them out")  # fmt: skip
+        for output in set(self.residuals) - (set(normal) - joined - set(tailed)):
+            if named := [n for n in self.varying_errors if n.startswith(f"{output}.")]:
+                raise ValueError(f"{named[0]} varies between people, which is known of independent normal residual "
+                                 "errors only: leave it out of variability, or correlations, tails, M4")  # fmt: skip
         self.crosswise, self.in_time = across.crosswise, across.in_time
         theta |= {n: jnp.asarray(v, float) for n, (v, _) in across.values.items()}
         limits |= {n: b for n, (_, b) in across.values.items()}
@@ -226,6 +233,11 @@ class Population(eqx.Module):
         found = {f"{o}.{n}" for o, r in self.residuals.items() for n in names(r)}
         found |= {f"corr.{a}.{b}" for a, b in self.crosswise} | {f"{n}.autocorrelation" for n in self.in_time}
         return frozenset(found)
+
+    @property
+    def varying_errors(self) -> tuple[str, ...]:
+        """Names of the parameters of residual errors that vary between people."""
+        return tuple(f"{o}.{n}" for o, r in self.residuals.items() for n in names(r) if f"{o}.{n}" in self.scales)
 
     def places(self, block: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
         """Where the random effects of a block of Omega are in eta: once, or once an occasion."""
@@ -303,10 +315,16 @@ class Population(eqx.Module):
             return between
         return jax.scipy.linalg.block_diag(between, *[within] * len(self.occasions.levels))
 
-    def errors(self, theta: Theta) -> Errors:
-        """Residual errors and likelihoods by output, at the given values."""
+    def errors(self, theta: Theta, eta: Any = None) -> Errors:
+        """Residual errors and likelihoods by output, at the given values: one person's, at `eta` `(etas,)`, or without
+        it the typical ones.
+        """
+        at = dict(theta)
+        if eta is not None:
+            for name in self.varying_errors:
+                at[name] = self.scale(name, theta).individual(theta[name], eta[self.etas.index(name)])
         return Errors(
-            {o: bind(r, {n: theta[f"{o}.{n}"] for n in names(r)}) for o, r in self.residuals.items()},
+            {o: bind(r, {n: at[f"{o}.{n}"] for n in names(r)}) for o, r in self.residuals.items()},
             {(a, b): theta[f"corr.{a}.{b}"] for a, b in self.crosswise},
             {n: theta[f"{n}.autocorrelation"] for n in self.in_time},
             self.quantification,

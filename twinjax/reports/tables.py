@@ -132,9 +132,12 @@ def _effect(fit: Fit, name: str, effect: AbstractEffect) -> str:
 def residual_errors(fit: Fit) -> Table:
     """The residual error of each output."""
     rows = []
+    theta = fit.theta
+    varying = {n: f" (between people {theta[f'omega.{n}']:.4g})" for n in fit.population.varying_errors}
     for output, error in fit.population.residuals.items():
         said = _plain((inspect.getdoc(type(error)) or "").split("\n\n")[0].replace("\n", " "))
-        values = ", ".join(f"{n} {fit.theta[f'{output}.{n}']:.4g}" for n in leaves(error))
+        named = {n: f"{output}.{n}" for n in leaves(error)}
+        values = ", ".join(f"{n} {theta[full]:.4g}{varying.get(full, '')}" for n, full in named.items())
         rows.append((output, type(error).__name__, values, said))
     return Table.of(("output", "residual error", "at", "what it is"), rows)
 

@@ -29,9 +29,10 @@ class AbstractKalman(AbstractAssimilation):
         """**Raises** `ValueError` for censored or correlated measurements and likelihoods, which have no gain."""
         p, o = bedside.population, bedside.design.observed
         errors = p.errors(p.theta)
-        if errors.correlated or errors.likelihoods or errors.above_zero or errors.tailed:
+        if p.varying_errors or errors.correlated or errors.likelihoods or errors.above_zero or errors.tailed:
             raise ValueError(
-                f"{self.name} knows independent normal residual errors only; use MAP() or ParticleFilter()"
+                f"{self.name} knows independent normal residual errors that are alike in everybody; use MAP() or "
+                "ParticleFilter()"
             )
         if np.any(np.asarray((o.censored != QUANTIFIED) & o.there)):
             raise ValueError(f"{self.name} cannot learn from a censored measurement; use MAP() or ParticleFilter()")

@@ -95,20 +95,23 @@ def _learn(method: ParticleFilter, bedside: Bedside, belief: Particles, key: Any
     omega = p.omega(people.predictor.transform.unpack(bedside.x, p.theta))
     precision = inverse(omega)
 
+    def every(eta: Any) -> Any:
+        return eta.reshape(patients * many, etas)
+
     def solved(eta: Any) -> tuple[Any, Any]:
-        z = people.predictor.every(bedside.x, eta.reshape(patients * many, etas), people.design)
+        z = people.predictor.every(bedside.x, every(eta), people.design)
         return people.predictor.solve(z, bedside.x, people.design)
 
-    def weighed(f: Any, code: Any) -> tuple[Any, Any]:
+    def weighed(eta: Any, f: Any, code: Any) -> tuple[Any, Any]:
         """Log likelihood of what was known and of what is to be learnt, `(patients, particles)` each."""
-        whole = data_given(people.predictor, after, bedside.x, f)
-        known = data_given(people.predictor, before, bedside.x, f)
+        whole = data_given(people.predictor, after, bedside.x, f, every(eta))
+        known = data_given(people.predictor, before, bedside.x, f, every(eta))
         bad = (code != 0) | ~jnp.isfinite(whole) | ~jnp.isfinite(known)
         old, all_ = (jnp.where(bad, -jnp.inf, -0.5 * v).reshape(patients, many) for v in (known, whole))
         return old, jnp.where(jnp.isfinite(all_), all_ - jnp.where(jnp.isfinite(old), old, 0.0), -jnp.inf)
 
     def likelihood(eta: Any) -> tuple[Any, Any]:
-        return weighed(*solved(eta))
+        return weighed(eta, *solved(eta))
 
     def prior(eta: Any) -> Any:
         return -0.5 * jnp.einsum("pni,ij,pnj->pn", eta, precision, eta)
@@ -188,7 +191,7 @@ def _learn(method: ParticleFilter, bedside: Bedside, belief: Particles, key: Any
     left_out = _left_out(bedside, people, before, belief, f, code)
     taken = bedside.fresh & (left_out == LEARNT)
     after = people.seen(~people.fresh | jnp.repeat(taken, many, axis=0))
-    old, new = weighed(f, code)
+    old, new = weighed(belief.eta, f, code)
     possible = jnp.any(jnp.isfinite(belief.log_weight + new), axis=1)
     idle = ~jnp.any(taken, axis=1) | ~possible
     begin = _Step(
@@ -213,12 +216,13 @@ def _left_out(bedside: Bedside, people: Bedside, before: Design, belief: Particl
     """
     patients, many = belief.log_weight.shape
     p = bedside.population
-    errors, outputs = p.errors(people.predictor.transform.unpack(bedside.x, p.theta)), output_names(p.model)
-    known = data_given(people.predictor, before, bedside.x, f)
+    theta, outputs = people.predictor.transform.unpack(bedside.x, p.theta), output_names(p.model)
+    eta = belief.eta.reshape(patients * many, -1)
+    known = data_given(people.predictor, before, bedside.x, f, eta)
     live = (code == 0) & jnp.isfinite(known) & jnp.isfinite(belief.log_weight.reshape(-1))
-    each = jax.vmap(lambda o, f: terms(errors, outputs, o, f).objective)(people.design.observed, f)
+    each = jax.vmap(lambda o, f, e: terms(p.errors(theta, e), outputs, o, f).objective)(people.design.observed, f, eta)
     can = jnp.any((live[:, None] & jnp.isfinite(each)).reshape(patients, many, -1), axis=1)
     solved = jnp.any(live.reshape(patients, many), axis=1)
-    can = can | bool(errors.correlated)
+    can = can | bool(p.errors(theta).correlated)
     code = jnp.where(solved[:, None], jnp.where(can, LEARNT, UNEXPLAINED), UNSOLVED)
     return jnp.where(bedside.fresh, code, LEARNT)

@@ -105,6 +105,9 @@ def _wide(column: np.ndarray, few: int) -> np.ndarray:
 
 def check(problem: Problem, population: Population) -> None:
     """**Raises** `ValueError` for what a filter of states cannot begin anew in the middle of."""
+    if population.varying_errors:
+        raise ValueError("a filter of states knows residual errors that are alike in everybody; use MAP() or "
+                         "ParticleFilter()")  # fmt: skip
     if problem.segments > 1:
         raise ValueError("a filter of states knows covariates that do not change; use MAP() or ParticleFilter()")
     if problem.jumps.given.shape[1]:

@@ -57,7 +57,10 @@ def diagnose(fit: Fit) -> pd.DataFrame:
 
     there = jnp.where(o.there, o.value, 1.0)
     value = np.asarray(jax.vmap(lambda o, y: transformed(errors, outputs, o, y))(o, there))
-    m0, m = (_numpy(jax.vmap(lambda o, f: moments(errors, outputs, o, f))(o, f)) for f in (typical, own))
+    m0, m = (
+        _numpy(jax.vmap(lambda o, f, e: moments(p.errors(p.theta, e), outputs, o, f))(o, f, e))
+        for f, e in ((typical, jnp.zeros_like(eta)), (own, eta))
+    )
     mean0, scale0, variance0 = m0.mean, m0.slope, m0.variance
     mean, scale, variance = m.mean, m.slope, m.variance
     if not getattr(fit.method.steps[-1], "interaction", True):

@@ -123,8 +123,10 @@ def _draw(population: Population, backend: AbstractBackend, design: Design, root
         own = jnp.broadcast_to(kind[:, None], tiled.covariates[mixture.covariate].shape)
         tiled = eqx.tree_at(lambda d: d.covariates[mixture.covariate], tiled, own)
     f, solved = _predict(population, backend, tiled, eta)
-    errors, outputs = population.errors(population.theta), output_names(population.model)
-    y = jax.vmap(lambda *own: measured(errors, outputs, *own))(tiled.observed, f, error, key)
+    outputs = output_names(population.model)
+    y = jax.vmap(lambda e, *own: measured(population.errors(population.theta, e), outputs, *own))(
+        eta, tiled.observed, f, error, key
+    )
     return jnp.where(tiled.observed.there & solved[:, None], y, jnp.nan).reshape(many, people, samples)
 
 

@@ -26,6 +26,9 @@ class FO(AbstractObjective):
         if errors.likelihoods:
             raise ValueError(f"FO has no likelihood for {', '.join(errors.likelihoods)}, which is no prediction plus a "
                              "residual error; use Laplace")  # fmt: skip
+        if population.varying_errors:
+            raise ValueError(f"FO takes residual errors at eta = 0, and {population.varying_errors[0]} varies between "
+                             "people; use FOCEI or Laplace")  # fmt: skip
         if errors.tailed:
             raise ValueError(f"FO takes measurements for normal, and those of {', '.join(errors.tailed)} have heavy "
                              "tails; use FOCEI or Laplace")  # fmt: skip

@@ -30,6 +30,7 @@ from twinjax.estimation.small import inverse, log_determinant
 from twinjax.models.base import output_names
 from twinjax.observation import Additive, LogNormalError, Proportional
 from twinjax.population.distributions import AbstractDistribution
+from twinjax.population.variability import BoxCoxScale, LogScale
 
 _CLOSED = {Additive: "additive", Proportional: "proportional", LogNormalError: "lognormal"}
 _LONGEST = 0.3
@@ -68,6 +69,7 @@ class Split(eqx.Module):
         for output, error in errors.residuals.items():
             name = f"{output}.{_CLOSED.get(type(error), '')}"
             plain = not design.observed.censoring and output not in errors.correlated | errors.above_zero
+            plain &= isinstance(population.scales.get(name, LogScale(0.0)), LogScale | BoxCoxScale)  # a factor
             if name in transform.names and plain:
                 closed.append((transform.names.index(name), output))
         done = {*centred, *(i for i, _ in closed)}
@@ -207,17 +209,17 @@ def _squares(
     p = predictor.population
     outputs = output_names(p.model)
     theta = predictor.transform.unpack(x, p.theta)
-    errors = p.errors(theta)
     safe = jnp.where(chains.solved[:, None] & jnp.isfinite(chains.f), chains.f, 1.0)
 
-    def one(o: Observations, f: Any) -> tuple[Any, Any]:
+    def one(o: Observations, f: Any, eta: Any) -> tuple[Any, Any]:
+        errors = p.errors(theta, eta)
         m = moments(errors, outputs, o, f)
         there = o.there & (m.variance > 0)
         value = transformed(errors, outputs, o, jnp.where(o.there, o.value, 1.0))
         ratio = jnp.where(there, jnp.square(value - m.mean) / jnp.where(there, m.variance, 1.0), 0.0)
         return ratio, there
 
-    ratio, there = jax.vmap(one)(design.observed, safe)
+    ratio, there = jax.vmap(one)(design.observed, safe, _each(chains, safe))
     found, counts = [], []
     for i, output in split.closed:
         own = (design.observed.output == outputs.index(output)) * there * weight[:, None]
@@ -225,6 +227,11 @@ def _squares(
         sd = theta[predictor.transform.names[i]]
         found.append(jnp.square(sd) * jnp.sum(own * ratio) / jnp.maximum(counts[-1], 1e-12))
     return jnp.stack(found), jnp.stack(counts)
+
+
+def _each(chains: Chains, f: Any) -> Any:
+    """Random effects of every row of predictions: those of every class."""
+    return jnp.tile(chains.eta, (f.shape[0] // chains.eta.shape[0], 1))
 
 
 def _newton(predictor: Predictor, design: Design, split: Split, x: Any, chains: Chains, weight: Any) -> tuple[Any, Any]:
@@ -237,8 +244,7 @@ def _newton(predictor: Predictor, design: Design, split: Split, x: Any, chains: 
     if split.reaching:
 
         def solve(x: Any) -> Any:
-            eta = jnp.tile(chains.eta, (f.shape[0] // chains.eta.shape[0], 1))
-            return predictor.solve(predictor.every(x, eta, design), x, design)[0]
+            return predictor.solve(predictor.every(x, _each(chains, f), design), x, design)[0]
 
         basis = jnp.eye(len(x))[jnp.asarray(split.reaching)]
         slope = jax.vmap(lambda d: jax.jvp(solve, (x,), (d,))[1], out_axes=-1)(basis)
@@ -246,15 +252,15 @@ def _newton(predictor: Predictor, design: Design, split: Split, x: Any, chains: 
     into = jnp.eye(len(x))[:, jnp.asarray(split.general)]
     rank = jnp.asarray([split.general.index(i) for i in split.reaching], int)
 
-    def one(o: Observations, f: Any, slope: Any) -> tuple[Any, Any]:
+    def one(o: Observations, f: Any, slope: Any, eta: Any) -> tuple[Any, Any]:
         def objective(step: Any) -> Any:
-            errors = p.errors(predictor.transform.unpack(x + into @ step, p.theta))
+            errors = p.errors(predictor.transform.unpack(x + into @ step, p.theta), eta)
             return jnp.sum(terms(errors, outputs, o, f + slope @ step[rank]).objective)
 
         zero = jnp.zeros(len(split.general))
         return jax.grad(objective)(zero), jax.hessian(objective)(zero)
 
-    g, h = jax.vmap(one)(design.observed, f, slope)
+    g, h = jax.vmap(one)(design.observed, f, slope, _each(chains, f))
     g, h = (jnp.where(jnp.isfinite(a), a, 0.0) for a in (g, h))
     return jnp.einsum("r,ri->i", weight, g), jnp.einsum("r,rij->ij", weight, h)
 

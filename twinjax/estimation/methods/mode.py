@@ -13,11 +13,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from twinjax.estimation.likelihood import Observations, penalty, terms
+from twinjax.estimation.likelihood import Observations, moments, penalty, terms
 from twinjax.estimation.methods.base import AbstractObjective, Evaluation
 from twinjax.estimation.prediction import Design, Local, Predictor, expand
 from twinjax.estimation.small import cholesky, inverse, log_determinant
 from twinjax.models.base import output_names
+from twinjax.observation import QUANTIFIED
+from twinjax.population.population import Population
 
 _NEAR = 1e-6
 """A mode is found where a step is expected to lower the joint -2 log density by less than this share of it."""
@@ -68,6 +70,13 @@ class AbstractConditional(AbstractObjective):
         """Whether the residual variance follows the individual prediction."""
         return True
 
+    def check(self, population: Population, observed: Observations) -> None:
+        """Refuses residual errors that vary between people where their variance is that of eta = 0."""
+        super().check(population, observed)
+        if population.varying_errors and not self.interaction:
+            raise ValueError(f"{self.name} takes residual errors at eta = 0, and {population.varying_errors[0]} varies "
+                             "between people; use FOCEI or Laplace")  # fmt: skip
+
     @abc.abstractmethod
     def curvature(self, predictor: Predictor, x: Any, eta: Any, case: Case) -> tuple[Any, Any]:
         """Half the second derivative of the joint -2 log density in eta, `(etas, etas)`, in the method's own form, or a
@@ -107,7 +116,7 @@ class AbstractConditional(AbstractObjective):
         theta = predictor.transform.unpack(x, p.theta)
         f = predicted(predictor, x, eta, case)
         at = _variance_at(predictor, x, case)
-        data = terms(p.errors(theta), output_names(p.model), case.observed, f, at)
+        data = terms(p.errors(theta, eta), output_names(p.model), case.observed, f, at)
         return jnp.sum(data.objective) + penalty(p.omega(theta), eta)
 
     def hessian(self, predictor: Predictor, x: Any, eta: Any, case: Case) -> Any:
@@ -121,8 +130,8 @@ class AbstractConditional(AbstractObjective):
         f = predicted(predictor, x, eta, case)
         slope = jax.jacfwd(lambda e: predicted(predictor, x, e, case))(eta)
         at = _variance_at(predictor, x, case)
-        data = terms(p.errors(theta), output_names(p.model), case.observed, f, at)
-        return data.curvature(slope) + inverse(p.omega(theta))
+        data = terms(p.errors(theta, eta), output_names(p.model), case.observed, f, at)
+        return data.curvature(slope) + _of_errors(p, theta, eta, case.observed, f, slope) + inverse(p.omega(theta))
 
     # ------------------------------------------------------------------------------------------------ all subjects
 
@@ -211,6 +220,28 @@ class AbstractConditional(AbstractObjective):
 def predicted(predictor: Predictor, x: Any, eta: Any, case: Case) -> Any:
     """One subject's predictions by the polynomial, `(samples,)`."""
     return expand(case.local, predictor.coordinates(x, eta, case.covariates))
+
+
+def _of_errors(p: Population, theta: Any, eta: Any, o: Observations, f: Any, slope: Any) -> Any:
+    """What is known of eta besides, `(etas, etas)`, where quantified values' residual errors vary with it themselves.
+
+    Of a normal value of variance V it is half the outer product of d log V / d eta, less the part by way of the
+    predictions alone, which `Terms.information` holds.
+    """
+    if not p.varying_errors:
+        return jnp.zeros(())
+    outputs = output_names(p.model)
+
+    def log_variance(eta: Any) -> Any:
+        variance = moments(p.errors(theta, eta), outputs, o, f).variance
+        known = o.there & (o.censored == QUANTIFIED) & (variance > 0)
+        return jnp.where(known, jnp.log(jnp.where(known, variance, 1.0)), 0.0)
+
+    own, m = jax.jacfwd(log_variance)(eta), moments(p.errors(theta, eta), outputs, o, f)
+    there = m.variance > 0
+    through = jnp.where(there, m.variance_slope / jnp.where(there, m.variance, 1.0), 0.0)[:, None] * slope
+    both = own.T @ through
+    return 0.5 * (own.T @ own + both + both.T)
 
 
 def _variance_at(predictor: Predictor, x: Any, case: Case) -> Any:

@@ -79,10 +79,10 @@ def joint_at(predictor: Predictor, x: Any, eta: Any, local: Local, good: Any, ob
     """
     p = predictor.population
     theta = predictor.transform.unpack(x, p.theta)
-    errors, outputs, omega = p.errors(theta), output_names(p.model), p.omega(theta)
+    outputs, omega = output_names(p.model), p.omega(theta)
 
     def one(eta: Any, local: Local) -> Any:
         f = expand(local, predictor.coordinates(x, eta, own))
-        return jnp.sum(terms(errors, outputs, observed, f).objective) + penalty(omega, eta)
+        return jnp.sum(terms(p.errors(theta, eta), outputs, observed, f).objective) + penalty(omega, eta)
 
     return jnp.where(good, jax.vmap(one)(eta, local), jnp.inf)

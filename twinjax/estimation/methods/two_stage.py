@@ -204,6 +204,7 @@ def _served(p: Population, free: tuple[str, ...]) -> None:
     moved = [n for n in p.effects if n in p.scales and type(p.scales[n]) is not LogScale]
     known = set(names(p.model)) | {f"{o}.{n}" for o, r in p.residuals.items() for n in names(r)}
     coefficients = [n for n in free if n not in known]
+    coefficients += [f"omega.{n}" for n in p.varying_errors]
     if p.write_out is not None or p.occasions is not None or other or moved or coefficients:
         what = ", ".join([*other, *moved, *coefficients]) or "the general form, or occasions"
         raise ValueError(

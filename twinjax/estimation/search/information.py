@@ -275,6 +275,7 @@ def _normal(population: Population) -> None:
         f"the heavy tails of {', '.join(errors.tailed)}": errors.tailed,
         "method M4": errors.above_zero,
         "correlated residuals": errors.correlated,
+        "residual errors that vary between people": population.varying_errors,
         "a mixture of subpopulations": population.mixture,
     }
     if said := [n for n, there in what.items() if there]:
