@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from twinjax import Regimen, simulate
-from twinjax.exposure import CONTEXTS, critical_dose, threshold
+from twinjax.exposure import CONTEXTS, cell_dose, critical_dose, threshold
 from twinjax.models import AcetaminophenToxicity
 from twinjax.models.body.dextromethorphan import dextromethorphan
 from twinjax.models.body.glimepiride import glimepiride
@@ -29,7 +29,8 @@ def test_critical_dose_of_acetaminophen():
     dose = critical_dose(model)
     gsh = simulate(model, Regimen.dose(dose, into="drug"), np.linspace(0.0, 24.0, 97)).output.gsh[0]
     assert float(jnp.min(gsh) / gsh[0]) == pytest.approx(0.3, rel=1e-6)
-    assert 0.25 * 132.0 < float(dose) < 4.0 * 132.0  # between 1 and 16 g shared by 2e11 cells
+    assert cell_dose(1.0) < float(dose) < cell_dose(16.0)
+    assert cell_dose(4.0) == pytest.approx(132.0, abs=0.5)  # Reddyhoff's 4 g, in three digits
 
 
 def test_a_level_that_is_not_reached_is_refused():
@@ -52,6 +53,7 @@ def test_contexts_of_use_say_what_was_compared(name):
     ("ask", "message"),
     [
         (lambda: dextromethorphan(activity=4.0), "activity of 4: compared with data at 0 to 3 only"),
+        (lambda: cell_dose(100.0), "dose of 3307.69: compared with data at 33 to 2112 only"),
         (lambda: glimepiride(f_renal=0.1), "f renal of 0.1: compared with data at 0.3 to 1 only"),
         (lambda: glimepiride(cirrhosis=0.8), "cirrhosis of 0.8: compared with data at 0 to 0.4 only"),
         (

@@ -4,13 +4,14 @@ from twinjax.context.statements import CONTEXTS
 from twinjax.exposure.brain import brain_metrics
 from twinjax.exposure.metrics import FoldErrors, area, fold_errors
 from twinjax.exposure.sensitivity import elasticities, sobol, tornado
-from twinjax.exposure.thresholds import critical_dose, threshold
+from twinjax.exposure.thresholds import cell_dose, critical_dose, threshold
 
 __all__ = [
     "CONTEXTS",
     "FoldErrors",
     "area",
     "brain_metrics",
+    "cell_dose",
     "critical_dose",
     "elasticities",
     "fold_errors",

@@ -13,8 +13,11 @@ from twinjax.context.statements import ACETAMINOPHEN_CELL
 from twinjax.dosing import Regimen
 from twinjax.models.liver.acetaminophen import AcetaminophenToxicity
 from twinjax.solve.simulate import simulate
+from twinjax.units import Scalar
 
 M = TypeVar("M")
+ACETAMINOPHEN = 151.163
+"""g/mol."""
 
 
 def threshold(
@@ -49,6 +52,16 @@ def threshold(
     dose = jnp.exp(jnp.asarray(best))
     there = jax.grad(lambda d: measure(free, d))(dose)
     return dose - (measure(model, dose) - jax.lax.stop_gradient(measure(model, dose))) / there
+
+
+def cell_dose(grams: Scalar, cells: float = 2e11) -> Any:
+    """Acetaminophen (umol for 1e9 cells) of a dose that the cells of a liver share at once: 132 of 4 g.
+
+    **Warns** of a dose beyond those whose course was compared.
+    """
+    dose = grams / ACETAMINOPHEN * 1e6 / (cells / 1e9)
+    ACETAMINOPHEN_CELL.warn(dose=dose)
+    return dose
 
 
 def critical_dose(model: AcetaminophenToxicity, share: float = 0.3) -> Any:
