@@ -3,6 +3,10 @@
 import datetime
 import http.client
 import json
+import shutil
+import socket
+import ssl
+import subprocess
 import threading
 
 import jax
@@ -50,8 +54,8 @@ def file(tmp_path_factory):
     return tmp_path_factory.mktemp("page") / "ward.sqlite"
 
 
-def running(file, gate):
-    page = Page(lambda: begun(file), gate, 0)
+def running(file, gate, **files):
+    page = Page(lambda: begun(file), gate, 0, **files)
     thread = threading.Thread(target=page.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     return page, thread
@@ -181,6 +185,52 @@ def test_a_token_is_asked_for_and_becomes_a_cookie(file, monkeypatch):
         page.shutdown()
         page.server_close()
         thread.join()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here, by which a certificate could be made")
+def test_https_by_a_certificate_of_its_own(file, tmp_path):
+    """The token and the page over TLS, to one who trusts the certificate; nothing to others, to plain HTTP, and to one
+    who connects and says nothing, for whom nobody waits.
+    """
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    page, thread = running(file, Gate("127.0.0.1", TOKEN), certificate=certificate, key=key)
+    port = page.server_address[1]
+    trusting = ssl.create_default_context(cafile=certificate)
+
+    def answer(context, method="GET", path="/api/hash", **more):
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=60)
+        connection.request(method, path, **more)
+        found = connection.getresponse()
+        found.read()
+        connection.close()
+        return found
+
+    try:
+        assert page.url == f"https://127.0.0.1:{port}/"
+        with socket.create_connection(("127.0.0.1", port)):  # says nothing
+            assert answer(trusting).status == 401
+            body = json.dumps({"token": TOKEN})
+            found = answer(trusting, "POST", "/token", body=body, headers={"Content-Type": "application/json"})
+            cookie = found.headers["Set-Cookie"]
+            assert "Secure" in cookie.split("; ")
+            assert answer(trusting, headers={"Cookie": cookie.partition(";")[0]}).status == 200
+        with pytest.raises(ssl.SSLCertVerificationError):
+            answer(ssl.create_default_context())
+        with pytest.raises((http.client.HTTPException, OSError)):
+            asked(page, "/api/hash")
+        assert answer(trusting).status == 401  # it is there still
+    finally:
+        page.shutdown()
+        page.server_close()
+        thread.join()
+    for files, why in (({"certificate": key}, "cannot be used"), ({"key": key}, "that is not given")):
+        with pytest.raises(ValueError, match=why):
+            Page(lambda: begun(file), Gate("127.0.0.1"), 0, **files)
 
 
 # ---------------------------------------------------------------------------------------------------- what is answered
@@ -362,6 +412,35 @@ def test_what_was_given_since_the_latest_measurement_stays(page):
         assert "it is now 40" in asked(page, "/api/what-if", {"doses": [{"amount": 1, "time": 39}]})[2]["error"]
         desk.clock = lambda: NOW + datetime.timedelta(days=300)  # a record of the past
         assert asked(page, "/api/view")[2]["begin"] == view["now"]
+    finally:
+        desk.clock = before
+
+
+def test_doses_that_came_due_while_the_page_was_open_are_no_error(page):
+    """Read at 26.5 h, asked at 40: of doses at 36 and 48 the first is on record and given; one at 39 is not, one at 25
+    was past already.
+    """
+    desk = page.ask(lambda desk: desk)
+    before, desk.clock = desk.clock, lambda: NOW
+    plan = {"time": 36, "amount": 200, "every": 12, "count": 2, "into": "central"}
+    doses = [plan, {"time": 39, "amount": 50}, {"time": 50, "amount": 70}]
+    try:
+        status, _, found = asked(page, "/api/what-if", {"doses": doses, "begin": 26.5})
+        assert status == 200, found
+        assert found["kept"] == [{"time": 48.0, "count": 1}, None, {"time": 50}]
+        assert "200 at 36 has come due since the page was read: it counts as given" in found["passed"][0]
+        assert "50 at 39" in found["passed"][1]
+        assert "not on record" in found["passed"][1]
+        now = asked(page, "/api/what-if", {"doses": [{**plan, "time": 48, "count": 1}, doses[2]]})[2]
+        assert (now["kept"], now["passed"]) == ([], [])
+        assert found["outputs"] == now["outputs"]
+        for begin in (26.5, 40.0):  # a page that was read later never had it among those to come
+            past = asked(page, "/api/what-if", {"doses": [{"time": 25, "amount": 1}], "begin": begin})
+            assert (past[0], "in the past" in past[2]["error"]) == (400, True)
+        gone = asked(page, "/api/what-if", {"doses": doses[1:2], "begin": 26.5})[2]
+        assert (gone["doses"], gone["kept"]) == ([], [None])
+        assert asked(page, "/api/what-if", {"doses": [], "begin": "x"})[0] == 400
+        assert asked(page, "/api/hash")[2]["begin"] == 40.0
     finally:
         desk.clock = before
 

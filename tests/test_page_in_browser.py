@@ -111,6 +111,37 @@ def test_candidates_of_a_newer_twin_are_not_set_beside_the_old_forecast(page):
     assert "find doses again" in text(page, "target-said")
 
 
+def test_a_dose_that_comes_due_leaves_the_others_as_they_were_typed(page):
+    """While doses are edited, and while none is; the field that is typed in stays."""
+    page.run("$('add').click()")
+    page.run(
+        "var typed2 = document.querySelectorAll('.dose')[1].querySelector('[name=amount]'); typed2.value = '77'; typed2.focus()"
+    )
+    later = {**view("a", 10.0), "begin": 135.0, "plan": []}
+    answer = {**forecast(30.0, 30.0), "hash": "a", "doses": [], "begin": 135.0, "kept": [None, {}],
+              "passed": ["The dose of 112.5 at 130.123456 has come due."]}  # fmt: skip
+    say(page, "/api/view", later)
+    say(page, "/api/hash", {"hash": "a", "begin": 135.0})
+    say(page, "/api/what-if", answer)
+    page.run("watch()")
+    assert page.run("asked[asked.length - 1].begin") == NOW
+    assert "has come due" in text(page, "dose-said")
+    assert page.run("[state.view.begin, document.querySelectorAll('.dose').length, document.activeElement === typed2]") == [
+        135.0, 1, True]  # fmt: skip
+    assert page.run("[document.querySelector('.dose [name=amount]').value, $('news').hidden]") == ["77", True]
+    say(page, "/api/view", view("a", 10.0))
+    page.run("load()")
+    assert page.run("document.querySelectorAll('.dose').length") == 1
+    say(page, "/api/view", later)
+    many = page.run("asked.length")
+    page.run("watch()")
+    assert page.run("[document.querySelectorAll('.dose').length, asked.length, state.view.begin]") == [0, many, 135.0]
+    assert "counts as given" in text(page, "dose-said")
+    say(page, "/api/hash", {"hash": "b", "begin": 135.0})
+    page.run("watch()")
+    assert page.run("$('news').hidden") is False
+
+
 def test_what_was_asked_of_another_twin_or_output_is_dropped_when_it_comes(page):
     page.run("var free; held = new Promise((done) => { free = done; }); 0")
     say(page, "/api/what-if", {**forecast(30.0, 30.0), "hash": "a", "doses": []})

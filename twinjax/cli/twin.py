@@ -221,7 +221,7 @@ def serve(
     It opens on this computer only, but for every account of it: where others have one, set TWINJAX_TOKEN to a secret.
     Another `--host` or a `--name` needs that token; give `--certificate` then, as without it whoever is between can
     read along. The page works offline and changes nothing in the ward; `twinjax twin update` may go on meanwhile, and
-    the page says when new data have come.
+    the page says when new data have come, and takes doses that come due as given.
 
     Example: `twinjax twin serve ward.sqlite P1`
     """

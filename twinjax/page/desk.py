@@ -19,6 +19,7 @@ from twinjax.dosing import Regimen
 from twinjax.io.messages import Clock, output_units, read_message
 from twinjax.models.base import parameter_units
 from twinjax.page.asked import DAY, MOST_DOSES, Question, answered, begin, question, takers
+from twinjax.page.due import still_to_come
 from twinjax.page.shown import curves, doses_in, doses_of, grid, plain, plan_of, repeats
 from twinjax.stream import Ward
 
@@ -116,16 +117,20 @@ class Desk:
     def what_if(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """What would be foreseen with other doses from now on.
 
-        **Parameters**: `asked`, with `doses`, as a message has them, and perhaps `horizon`.
+        **Parameters**: `asked`, with `doses`, as a message has them, and perhaps `horizon`, and `begin`, from when on
+        doses could be changed as the asker knows it: those that have come due since are no error. What is on record
+        then is given, what is not is left out, and the answer says so (`passed`, and `kept`, what is left of each).
         """
         began = time.perf_counter()
         twin, begin = self.twin, self.begin
-        regimen = self._regimen(twin, begin, asked.get("doses"))
+        since, record = _between(asked.get("begin", begin), "begin", -1e9, 1e9), doses_of(twin.history, self.routes)
+        doses, kept, passed = still_to_come(asked.get("doses"), since, begin, record, next(iter(self.routes), ""))
+        regimen = self._regimen(twin, begin, doses)
         horizon = _between(asked.get("horizon", self.horizon), "the horizon", 1e-3, 1e6)
         history = altered(twin, regimen, float(np.nextafter(begin, np.inf)))
         found = self._answer(twin, [history], begin, horizon)[0]
-        return {**found, "hash": twin.hash, "doses": plain(doses_in(regimen, self.routes)),
-                "milliseconds": round(1e3 * (time.perf_counter() - began))}  # fmt: skip
+        return {**found, "hash": twin.hash, "doses": plain(doses_in(regimen, self.routes)), "begin": begin,
+                "kept": kept, "passed": passed, "milliseconds": round(1e3 * (time.perf_counter() - began))}  # fmt: skip
 
     def recommend(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Doses that reach a target, the best first, each with what it would lead to. See `question` for `asked`."""

@@ -155,7 +155,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self._file(*_FILES[self.path])
         if not inside:
             return self._refuse(HTTPStatus.UNAUTHORIZED, "the token is missing or is not the right one")
-        questions = {"/api/view": lambda desk: desk.view(), "/api/hash": lambda desk: {"hash": desk.hash}}
+        questions = {
+            "/api/view": lambda desk: desk.view(),
+            "/api/hash": lambda desk: {"hash": desk.hash, "begin": desk.begin},
+        }
         if self.path not in questions:
             return self._refuse(HTTPStatus.NOT_FOUND, f"there is nothing at {self.path[:100]}")
         return self._answer(questions[self.path])

@@ -2,7 +2,7 @@
 // One patient's page: what is known, what is foreseen, other doses, candidates. It asks the server and draws.
 
 const $ = (id) => document.getElementById(id);
-const state = { view: null, output: null, other: null, goal: null, limit: null, cursor: null, turn: 0 };
+const state = { view: null, output: null, other: null, goal: null, limit: null, cursor: null, turn: 0, edited: false };
 
 async function ask(path, body) {
   let answer;
@@ -163,7 +163,7 @@ function dose(row, index) {
     field("count", "How many", row.count > 1 ? row.count : null, "1"),
     ...(state.view.routes.length > 1 ? [element("label", {}, "Route", routes)] : []),
     element("div", { class: "last" }, remove));
-  remove.addEventListener("click", () => { made.remove(); number(); simulate(); });
+  remove.addEventListener("click", () => { state.edited = true; made.remove(); number(); simulate(); });
   return made;
 }
 
@@ -202,14 +202,18 @@ async function simulate() {
   const turn = ++state.turn, began = performance.now(), view = state.view;
   $("dose-time").textContent = "Simulating…";
   try {
-    const found = await ask("/api/what-if", { doses: regimen() });
+    const found = await ask("/api/what-if", { doses: regimen(), begin: view.begin });
     if (turn !== state.turn) return;
     if (!(await current(found, view))) {
       $("dose-said").textContent = "New data had come for this patient: the forecast is the new one, and the doses are those planned.";
       return;
     }
     state.other = found;
-    $("dose-said").textContent = "";
+    $("dose-said").textContent = (found.passed || []).join(" ");
+    if (found.kept && found.kept.length) {
+      remains(found.kept);
+      if (!(await moved()) || turn !== state.turn) return;
+    }
     $("dose-time").textContent = `Simulated in ${Math.round(performance.now() - began)} ms.`;
     mark(null);
     draw();
@@ -219,6 +223,28 @@ async function simulate() {
     $("dose-time").textContent = "The forecast is that of the last doses that could be simulated.";
     mark(error.message, error.input);
   }
+}
+
+// What is left of each dose, some of which have come due: the fields that are typed in stay where they are.
+function remains(kept) {
+  const rows = [...document.querySelectorAll(".dose")];
+  if (rows.length !== kept.length) return;
+  kept.forEach((k, i) => {
+    if (k === null) return rows[i].remove();
+    if ("time" in k) rows[i].querySelector("[name=time]").value = String(k.time);
+    if ("count" in k) rows[i].querySelector("[name=count]").value = k.count > 1 ? String(k.count) : "";
+  });
+  number();
+}
+
+// Time has gone on: the view as it is now, of the same twin; whether it is.
+async function moved() {
+  const before = state.view, view = await ask("/api/view");
+  if (before !== state.view) return false;
+  if (view.hash !== before.hash) { await load(); return false; }
+  state.view = view;
+  known();
+  return true;
 }
 
 // The field that a message is about.
@@ -291,7 +317,7 @@ function show(found) {
     facts.push([`median, ${unit}`, `${digits(c.quantity)} (${digits(c.quantity_lower)} to ${digits(c.quantity_upper)})`]);
     if (c.tablets.length) facts.push(["tablets", c.tablets.map((t) => `${t.count} × ${exact(t.strength)}`).join(" + ")]);
     const take = element("button", { type: "button" }, "Set beside the plan");
-    take.addEventListener("click", () => { edit(c.doses); simulate(); $("h-forecast").scrollIntoView({ block: "start" }); });
+    take.addEventListener("click", () => { state.edited = true; edit(c.doses); simulate(); $("h-forecast").scrollIntoView({ block: "start" }); });
     const harm = found.peak !== null && c.toxicity > found.risk;
     return element("article", { class: `candidate${harm ? " harm" : i === 0 ? " best" : ""}` }, element("h3", {}, c.name), made.svg,
       element("dl", {}, ...facts.map(([n, x]) => element("div", {}, element("dt", {}, n), element("dd", {}, x)))), take);
@@ -313,7 +339,8 @@ function known() {
   if (!v.outputs.some((o) => o.name === state.output)) state.output = (v.outputs.find((o) => o.measured) || v.outputs[0]).name;
   $("output").value = state.output;
   const form = $("target").elements;
-  form.into.replaceChildren(...v.routes.map((r) => element("option", { value: r.name }, r.name)));
+  const into = form.into.value;
+  form.into.replaceChildren(...v.routes.map((r) => element("option", { value: r.name, selected: r.name === into }, r.name)));
   $("into").hidden = routes.length < 2;
   if (!form.start.value) form.start.placeholder = moment(v.begin);
   if (!form.until.value) form.until.value = moment(v.begin + (v.horizon > 24 ? v.horizon - 24 : v.horizon));
@@ -322,9 +349,9 @@ function known() {
     [when(m.time), m.output, m.value, m.kind === "measured" ? "" : m.kind, m.expected, m.z]), { 2: exact });
   table("parameters", ["parameter", "unit", "typical", "patient", "lower", "upper"], v.parameters.map((p) =>
     [p.name, p.unit, p.typical, p.patient, p.lower, p.upper]));
-  table("audit", ["step", "when", "what", "source", "measurements", "doses", "moved", "settled", "hash"], v.audit.map((a) =>
-    [a.step, a.when.replace("T", " ").slice(0, 16), a.what, a.source, a.measurements, a.doses, a.moved,
-      a.settled === false ? "no" : a.settled ? "yes" : "", a.hash.slice(0, 12)]), { 0: exact, 4: exact, 5: exact });
+  table("audit", ["step", "when", "what", "source", "measurements", "left out", "doses", "moved", "settled", "hash"], v.audit.map((a) =>
+    [a.step, a.when.replace("T", " ").slice(0, 16), a.what, a.source, a.measurements, a.left || "", a.doses, a.moved,
+      a.settled === false ? "no" : a.settled ? "yes" : "", a.hash.slice(0, 12)]), { 0: exact, 4: exact, 5: exact, 6: exact });
   $("refused").hidden = !v.refusals.length;
   table("refusals", ["received", "message", "why"], v.refusals.map((r) => [r.received.replace("T", " ").slice(0, 16), r.id || "", r.why]));
 }
@@ -357,15 +384,17 @@ function planned() {
   clearTimeout(waiting);
   state.turn++;
   state.other = null;
+  state.edited = false;
   edit(state.view.plan);
   $("dose-said").textContent = $("dose-time").textContent = "";
   draw();
 }
 
 let waiting = null;
-$("doses").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(simulate, 150); });
+$("doses").addEventListener("input", () => { state.edited = true; clearTimeout(waiting); waiting = setTimeout(simulate, 150); });
 $("doses").addEventListener("submit", (event) => { event.preventDefault(); simulate(); });
 $("add").addEventListener("click", () => {
+  state.edited = true;
   const v = state.view, last = [...document.querySelectorAll(".dose")].length;
   const before = v.doses[v.doses.length - 1], into = before ? before.into : v.routes[0].name;
   $("rows").append(dose({ amount: before ? before.amount : 100, time: Math.ceil(v.begin) + 1, into, duration: before ? before.duration : null, every: 0, count: 1 }, last));
@@ -377,9 +406,25 @@ $("output").addEventListener("change", () => { state.output = $("output").value;
 $("reload").addEventListener("click", load);
 let wide = window.innerWidth;
 window.addEventListener("resize", () => { if (state.view && window.innerWidth !== wide) { wide = window.innerWidth; draw(); } });
-setInterval(async () => {
+// New data are said; a dose that has come due is no longer one to come, whether or not others are being edited.
+async function watch() {
   const view = state.view;
   if (!view || document.hidden) return;
-  try { if ((await ask("/api/hash")).hash !== view.hash && view === state.view) $("news").hidden = false; } catch { /* said when something is asked */ }
-}, 20000);
+  try {
+    const now = await ask("/api/hash");
+    if (view !== state.view) return;
+    if (now.hash !== view.hash) $("news").hidden = false;
+    else if (state.edited && now.begin > view.begin && due(now.begin)) await simulate();
+    else if (!state.edited && view.plan.some((d) => d.time < now.begin) && await moved()) {
+      planned();
+      $("dose-said").textContent = "A planned dose has come due and counts as given: here are those to come.";
+    }
+  } catch { /* said when something is asked */ }
+}
+
+// Whether a dose that is typed in has come due.
+function due(begin) {
+  return [...document.querySelectorAll(".dose [name=time]")].some((i) => i.value.trim() !== "" && Number(i.value) < begin);
+}
+setInterval(watch, 20000);
 load();
