@@ -7,13 +7,22 @@ import numpy as np
 import pytest
 
 from twinjax.dosing import Regimen
-from twinjax.models import FullTMDD, OneCompartmentMichaelisMenten, OneCompartmentOral, OneCompartmentTransit
+from twinjax.models import (
+    ExponentialGrowth,
+    FullTMDD,
+    OneCompartmentMichaelisMenten,
+    OneCompartmentOral,
+    OneCompartmentTransit,
+)
+from twinjax.models.base import AbstractModel
 from twinjax.naming import bind
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
 from twinjax.solve.fused import Fused, Linear, Rodas5P, Tsit5
 from twinjax.solve.problem import NOT_FINITE, OK, RESULTS, TOO_STIFF, build
 from twinjax.solve.simulate import choose, pose, simulate
+from twinjax.solve.tracks import Area
+from twinjax.units import Rate, Response
 
 BACKENDS = {"exact": Exact(), "diffrax": Diffrax(), "fused": Fused()}
 MODEL = OneCompartmentOral(ka=1.2, cl=2.0, v=10.0)
@@ -49,6 +58,68 @@ def test_leaves_regimens_and_times_of_each(backend):
     for i in range(3):
         doses = [(0.0, amounts[i])] + ([(12.0, 20.0)] if i == 2 else [])
         np.testing.assert_allclose(s.output.plasma[i], bateman(times[i], doses, cl=cl[i]), rtol=RTOL[backend])
+
+
+class Growing(AbstractModel):
+    """Linear, and never at rest."""
+
+    size0: Response
+    rate: Rate
+    quiescent = False
+
+    class State(eqx.Module):
+        size: Response
+
+    class Output(eqx.Module):
+        size: Response
+
+    def derivative(self, t, y, u):
+        return self.State(size=self.rate * y.size)
+
+    def output(self, t, y, u):
+        return self.Output(size=y.size)
+
+    def initial(self):
+        return self.State(size=self.size0)
+
+    @classmethod
+    def typical(cls):
+        return cls(size0=2.0, rate=0.03)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_where_the_initial_state_holds(backend):
+    """A thing that grows by itself, in whatever order it is asked for, from a start for all or for each."""
+    tumour, times, by = Growing.typical(), np.array([20.0, 10.0]), BACKENDS[backend]
+    for start in (0.0, 4.0, 10.0):
+        s = simulate(tumour, None, times, start=start, backend=by)
+        np.testing.assert_array_equal(s.time, times[None])
+        np.testing.assert_allclose(s.output.size[0], 2.0 * np.exp(0.03 * (times - start)), rtol=RTOL[backend])
+        assert s.state.size.shape == (1, 2)
+    own = simulate(tumour, None, times, start=np.array([0.0, 4.0, -5.0]), backend=by).output.size
+    np.testing.assert_allclose(own, 2.0 * np.exp(0.03 * (times - [[0.0], [4.0], [-5.0]])), rtol=RTOL[backend])
+    first = simulate(tumour, None, times, backend=by).output.size[0]  # the trap: it begins where it is first looked at
+    np.testing.assert_allclose(first, [2.0 * np.exp(0.3), 2.0], rtol=RTOL[backend])
+
+    plasma = simulate(MODEL, TWICE, TIMES, start=0.0, backend=by).output.plasma[0]
+    np.testing.assert_allclose(plasma, bateman(TIMES), rtol=RTOL[backend])
+
+
+def test_a_start_is_before_everything():
+    tumour = ExponentialGrowth(size0=2.0, rate=0.03)
+    with pytest.raises(ValueError, match="a sample at 10 is before the start"):
+        simulate(tumour, None, [10.0, 20.0], start=11.0)
+    with pytest.raises(ValueError, match="a dose at 0 is before the start"):
+        simulate(MODEL, TWICE, TIMES, start=0.25)
+    with pytest.raises(ValueError, match="a start is not finite"):
+        simulate(tumour, None, [10.0], start=np.nan)
+    with pytest.raises(ValueError, match="how many patients"):
+        simulate(tumour, None, np.ones((2, 1)), start=np.zeros(3))
+    with pytest.raises(ValueError, match="has no derivatives"):
+        jax.grad(lambda t: simulate(tumour, None, [10.0], start=t).output.size[0, 0])(0.0)
+    problem = pose(tumour, None, [10.0], start=0.0)
+    area, _ = Fused(method=Tsit5(), rtol=1e-9, atol=1e-9).track(problem, [Area("size")])
+    assert float(area[0, 0]) == pytest.approx(2.0 / 0.03 * np.expm1(0.3), rel=1e-6)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

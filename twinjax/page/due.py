@@ -48,14 +48,16 @@ def _numbers(d: Any) -> tuple[float, float, int] | None:
     """Time, interval and count of a dose that says them rightly."""
     if not isinstance(d, Mapping):
         return None
-    time, every, count = d.get("time"), d.get("every") or 0.0, d.get("count", 1)
-    if not all(
-        isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in (time, every, count)
-    ):
-        return None
+    given: list[Any] = [d.get("time"), d.get("every") or 0.0, d.get("count", 1)]
+    numbers: list[float] = []
+    for x in given:
+        if isinstance(x, bool) or not isinstance(x, int | float) or not math.isfinite(x):
+            return None
+        numbers.append(float(x))
+    time, every, count = numbers
     if count != int(count) or not 1 <= count <= 60 or (count > 1 and not every > 0):
         return None
-    return float(time), float(every), int(count)
+    return time, every, int(count)
 
 
 def _same(record: Mapping[str, Any], d: Mapping[str, Any], into: str) -> bool:

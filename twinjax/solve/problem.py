@@ -72,8 +72,9 @@ class Problem(eqx.Module):
     """A batch of patients to integrate; the patient axis always leads.
 
     **Parameters**: `model`, leaves `(patients, segments)`; `doses`, `jumps`; `time`, `order`, `(patients, samples)`,
-    where outputs are wanted and how they rank among records of the same time, sorted; `place` `(patients, samples)`,
-    where each sample of the caller's is among them, None if they came sorted; `switch_time`, `switch_order`,
+    where outputs are wanted and how they rank among records of the same time, sorted; `place` `(patients, asked)`,
+    where each sample of the caller's is among them, None if they came sorted (where they are fewer, the first is only
+    where `initial` holds); `switch_time`, `switch_order`,
     `(patients, segments - 1)`, when the next segment's parameters take over. `infusions` and `steady` say whether
     there can be any; `overlap` bounds how many steady-state infusions run at once; `states`, whether the states are
     wanted at the samples too.
@@ -173,6 +174,7 @@ def build(
     switch_time: Any = None,
     switch_order: Any = None,
     overlap: int | None = None,
+    start: Any = None,
 ) -> Problem:
     """A `Problem` from a model and regimens as people write them.
 
@@ -180,9 +182,9 @@ def build(
     each; `time`, `(samples,)` for all or `(patients, samples)`, sorted or not; `order` likewise (default: after every
     record of the same time); `switch_time` and `switch_order` `(patients, segments - 1)`, infinite for a switch that
     never comes; `overlap`, how many infusions of a steady-state regimen may run at once (default: from the data, at
-    least 2).
-    **Raises** `ValueError` for a dose into a compartment that is not there, shapes that do not agree, and a time that
-    is not finite.
+    least 2); `start`, when `initial` holds, one for all or `(patients,)` (default: the earliest sample or dose).
+    **Raises** `ValueError` for a dose into a compartment that is not there, shapes that do not agree, a time that
+    is not finite, and a sample or dose from before the start.
     """
     time = _numbers(time, jnp.result_type(float))
     time = time.reshape(1) if time.ndim == 0 else time
@@ -190,6 +192,7 @@ def build(
         raise ValueError(f"sample times are (samples,) or (patients, samples), not of shape {time.shape}")
     sizes = {len(x) for x in ([regimens] if not isinstance(regimens, Regimen) else [])}
     sizes |= {x.shape[0] for x in (time, switch_time) if x is not None and np.ndim(x) == 2}
+    sizes |= {np.shape(start)[0]} if np.ndim(start) == 1 else set()
     sizes |= {leaf.shape[0] for leaf in jax.tree.leaves(model) if jnp.ndim(leaf) > 0}
     if len(sizes - {1}) > 1:
         raise ValueError(f"how many patients? The model, regimens and times say {', '.join(map(str, sorted(sizes)))}")
@@ -221,6 +224,8 @@ def build(
     jumps = _pad([t[1] for t in tables])
     if shared and patients > 1:
         doses, jumps = jax.tree.map(lambda a: _broadcast(a, (patients, *a.shape[1:])), (doses, jumps))
+    if start is not None:
+        samples, order, place = _begun(samples, order, place, start, (doses, jumps))
     kinds = [k for r in each for k in r.kinds]
     return Problem(
         model=jax.tree.map(widen, model),
@@ -266,6 +271,26 @@ def _sorted(time: Any, order: Any) -> tuple[Any, Any, Any]:
         return np.take_along_axis(time, by, -1), np.take_along_axis(order, by, -1), np.argsort(by, axis=-1)
     by = jax.lax.stop_gradient(jnp.lexsort((order, time), axis=-1))
     return jnp.take_along_axis(time, by, axis=-1), jnp.take_along_axis(order, by, axis=-1), jnp.argsort(by, axis=-1)
+
+
+def _begun(samples: Any, order: Any, place: Any, start: Any, records: Sequence[Any]) -> tuple[Any, Any, Any]:
+    """Samples, orders and places with one sample more, first, which nobody is shown."""
+    if any(isinstance(x, Tracer) for x in jax.tree.leaves(start)):
+        raise ValueError("start is a number that is known: it is not traced, and has no derivatives")
+    start = _numbers(start, samples.dtype)
+    _finite("start", start)
+    begin = _broadcast(start.reshape(-1, 1), (samples.shape[0], 1))
+    for what, time, given in (("sample", samples, True), *(("dose", r.time, r.given) for r in records)):
+        if not isinstance(time, Tracer):
+            early = np.asarray(given & (time < begin))
+            if early.any():
+                first = float(np.asarray(time)[early].min())
+                raise ValueError(f"a {what} at {first:g} is before the start, where the initial state holds; give an "
+                                 "earlier start")  # fmt: skip
+    join = np.concatenate if all(isinstance(x, np.ndarray) for x in (samples, order)) else jnp.concatenate
+    at = np.broadcast_to(np.arange(samples.shape[1]), samples.shape) if place is None else place
+    first = _broadcast(_numbers(-np.inf, order.dtype), begin.shape)
+    return join([begin, samples], axis=1), join([first, order], axis=1), at + 1
 
 
 def _finite(what: str, values: Any) -> None:

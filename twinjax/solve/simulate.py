@@ -66,6 +66,7 @@ def simulate(
     regimen: Regimen | Sequence[Regimen] | None = None,
     times: Any = None,
     *,
+    start: Any = None,
     backend: AbstractBackend | None = None,
     throw: bool = False,
 ) -> Solution:
@@ -74,21 +75,24 @@ def simulate(
     **Parameters**: `who`, a model (leaves scalar, or with a leading patient axis), or patients: a `Cohort`, a trial's
     subjects; `regimen`, one for all or one each (default: the patients' own, else no doses); `times`, `(samples,)` or
     `(patients, samples)`, in any order, in the model's time unit (default: the patients' own). A sample at the time
-    of a dose is taken after it, except where a trial's own records say otherwise. The model's `initial` state holds
-    at the first dose or sample, whichever is earlier. `backend`, None for the automatic choice (`choose`); `throw`,
-    raise if any patient fails rather than return its result code.
+    of a dose is taken after it, except where a trial's own records say otherwise. `start`, when the model's `initial`
+    state holds, one for all or `(patients,)`; None for the first dose or sample, whichever is earlier. Give it where a
+    model moves by itself: a tumour asked for at `times=[100, 200]` and never dosed has its initial size at 100.
+    `backend`, None for the automatic choice (`choose`); `throw`, raise if any patient fails rather than return its
+    result code.
     **Returns** a `Solution` whose leaves have a leading patient axis.
-    **Raises** `ValueError` for a dose into an unknown compartment, times that are not finite, and a backend that
-    cannot serve; with `throw`, `RuntimeError` naming the patients that failed.
+    **Raises** `ValueError` for a dose into an unknown compartment, times that are not finite, a dose or sample from
+    before the start, and a backend that cannot serve; with `throw`, `RuntimeError` naming the patients that failed.
     """
-    problem = pose(who, regimen, times)
+    problem = pose(who, regimen, times, start=start)
     solution = _solve(choose(problem, backend), problem)
     return solution.raise_failures(getattr(who, "ids", None)) if throw else solution
 
 
 def pose(
-    who: AbstractModel | Patients, regimen: Regimen | Sequence[Regimen] | None = None, times: Any = None
-) -> Problem:
+    who: AbstractModel | Patients, regimen: Regimen | Sequence[Regimen] | None = None, times: Any = None, *,
+    start: Any = None,
+) -> Problem:  # fmt: skip
     """The `Problem` that `simulate` would solve."""
     if isinstance(who, AbstractModel):
         model, schedule = who, {}
@@ -103,7 +107,7 @@ def pose(
         raise ValueError("times says when to sample: an array of times in the model's unit")
     if not any(np.size(x) for x in jax.tree.leaves(schedule["time"])):
         raise ValueError("times is empty; give at least one time to sample at")
-    return build(model, Regimen.none() if regimen is None else regimen, **schedule)
+    return build(model, Regimen.none() if regimen is None else regimen, start=start, **schedule)
 
 
 @compiled

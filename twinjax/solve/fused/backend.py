@@ -103,9 +103,9 @@ class Fused(AbstractBackend):
         """
         names = output_names(jax.tree.map(lambda x: x[0, 0], problem.model))
         placed = tuple((t, names.index(resolve(t.output, names, "output"))) for t in tracks)
-        end = dataclasses.replace(
-            problem, time=problem.time[:, -1:], order=problem.order[:, -1:], place=None, states=False
-        )
+        begun = problem.place is not None and problem.place.shape[1] < problem.time.shape[1]  # by a start of its own
+        time, order = (x[:, [0, -1]] if begun else x[:, -1:] for x in (problem.time, problem.order))
+        end = dataclasses.replace(problem, time=time, order=order, place=None, states=False)
         method = self.prepared(end).method
         own = dataclasses.replace(self, method=Tsit5() if method == Linear() else method)
         _, (code, _, numbers) = own._carried(end, placed)
