@@ -9,8 +9,9 @@ min, the reading 30 min ahead is foreseen.
 A twin of each patient: the same equations, whose parameters it does not know. Its prior are the other patients of the
 table: medians of the nine others of the patient's age group, deviations of the 29 others about their groups' medians.
 It knows body weight, the pump's log (a basal rate that holds glucose fasting), and each meal's size once it begins; with
-``--carbs 0.2`` sizes are said with an error of 20 %. It never sees glucose, only every third reading. States and
-parameters are learnt by the ensemble Kalman filter with process noise, of which the sensor's error is one state.
+``--carbs 0.2`` sizes are said with an error of 20 %, and for the twin the share of a meal that is absorbed walks. It
+never sees glucose, only every third reading. States and parameters are learnt by the ensemble Kalman filter with process
+noise, of which the sensor's error is one state.
 
 Beside it: holding the last reading, a line through the last two, and lines fitted to the last 15 and 30 min. Errors are
 of readings to come (rmse, mae) and of glucose at the sensor's site (true). The filter's noise was chosen on days of
@@ -141,9 +142,13 @@ def individual(theta: Mapping[str, Any], eta: Mapping[str, Any], covariates: Map
     return bind(made, {"patient.ib": covariates["basal"] / made.patient.basal_rate()})
 
 
-def prior(patients: Mapping[str, UVAPadova], name: str, residual: float) -> tj.Population:
-    """What is believed of the patient before any reading."""
+def prior(patients: Mapping[str, UVAPadova], name: str, residual: float, carbs: float) -> tj.Population:
+    """What is believed of the patient before any reading; where sizes of meals are not sure, what share is absorbed is
+    not either.
+    """
     typical, deviation = others(patients, name)
+    if carbs:
+        typical, deviation = typical | {"f": float(UVAPadova.typical().f)}, deviation | {"f": carbs}
     return tj.Population(
         BASE, variability={f"patient.{n}": (tj.LogitScale if n in "bd" else tj.LogScale)(v) for n, v in deviation.items()},
         residual={"sensor.reading": tj.Additive(residual)}, individual=individual, reads=("weight", "basal"),
@@ -164,21 +169,24 @@ def rivals(readings: np.ndarray, at: np.ndarray) -> dict[str, np.ndarray]:
 
 @dataclasses.dataclass(frozen=True)
 class Noise:
-    """The twin's process noise: of glucose in plasma (mg/kg), of random effects, per square root of an hour, and the
-    residual error of readings (mg/L).
+    """The twin's process noise: of glucose in plasma (mg/kg), of random effects, per square root of an hour, of the share
+    of a meal that is absorbed, where sizes are not sure, in units of their error, and the residual error of readings
+    (mg/L).
     """
 
     plasma: float = 4.0
     walk: float = 0.01
+    meals: float = 1.0
     residual: float = 10.0
 
 
 def foreseen(
-    day: Day, population: tj.Population, name: str, weight: float, noise: Noise, members: int, seed: int
+    day: Day, population: tj.Population, name: str, weight: float, noise: Noise, members: int, seed: int, carbs: float
 ) -> Any:
     """The twin's forecasts after every reading that it learns, and the indices of these readings."""
     moves = {"sensor.error": GlucoseSensor.deviation(LEARNT * EVERY), "patient.plasma": noise.plasma}
-    process = tj.ProcessNoise(moves, walks=dict.fromkeys(population.etas, noise.walk), step=LEARNT * EVERY + 1e-6)
+    walks = dict.fromkeys(population.etas, noise.walk) | ({"patient.f": noise.meals * carbs} if carbs else {})
+    process = tj.ProcessNoise(moves, walks=walks, step=LEARNT * EVERY + 1e-6)
     twin = tj.Twin.of(
         population, id=name, covariates={"weight": weight, "basal": day.basal}, doses=day.said + day.pump,
         backend=BACKEND, method=tj.StateEnsembleKalman(process, members=members), seed=seed,
@@ -262,8 +270,8 @@ def main() -> None:
             asked.carbs,
             asked.days,
         )
-        population = prior(patients, name, noise.residual)
-        ahead, at = foreseen(day, population, name, float(patient.bw), noise, asked.members, asked.seed)
+        population = prior(patients, name, noise.residual, asked.carbs)
+        ahead, at = foreseen(day, population, name, float(patient.bw), noise, asked.members, asked.seed, asked.carbs)
         row = {"patient": name, **judged(ahead, at, day)}
         table.append(row)
         print(json.dumps({
