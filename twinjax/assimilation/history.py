@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -126,9 +127,9 @@ class History:
             "id": self.id,
             "start": self.start,
             "doses": [
-                {"time": time, "amount": amount, "rate": rate, "interval": interval,
-                 **{n: v for n, v in vars(kind).items() if n != "order"}}
-                for time, amount, rate, interval, kind in given
+                {"time": time, "amount": amount, "rate": rate, "interval": interval, "evid": k.evid, "into": k.into,
+                 "mode": k.mode, "additional": k.additional, "steady_state": k.steady_state}
+                for time, amount, rate, interval, k in given
             ],
             "measurements": [
                 {"time": time, "value": value, "output": output, "censored": censored, "limit": _plain(limit),
@@ -268,4 +269,4 @@ def _by_segment(changes: Changes, switches: list[float]) -> np.ndarray:
 
 
 def _plain(x: float) -> float | None:
-    return float(x) if np.isfinite(x) else None
+    return float(x) if math.isfinite(x) else None

@@ -23,7 +23,7 @@ from twinjax.models.base import output_names
 from twinjax.observation import QUANTIFIED, Errors
 from twinjax.solve.compiling import compiled
 
-_AT_ONCE = 4096
+_AT_ONCE = 8192
 """Draws of all patients that are looked at together."""
 
 
