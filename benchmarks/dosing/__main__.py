@@ -13,16 +13,18 @@ comes to hold.
 planned by Eleveld's covariates; the rule: a fifth more or less where the index of the last minutes is out of range.
 
 A twin knows covariates, doses and measurements; its prior is the published population and never its patient; it gives the dose of
-the greatest P(target) - P(overdose) / 4 over draws of what it believes (propofol: the least expected square of the distance from an
-index of 50). Wrong twins: ``no covariates`` (everyone typical), ``biased`` (clearance 1.5 times too high and all standard
-deviations halved), ``structure`` (tacrolimus: one compartment; warfarin: the chain six times as slow and no variability of
-turnover; propofol: Schnider's kinetics and their narrow variability). Evidence beside each twin: see `course.evidence`.
+the greatest P(target) - P(overdose) / 4 over draws of what it believes (propofol: the least expected square of the distance from
+an index of 50). It learns by `tj.MAP`; ``twin, importance`` by `tj.LaplaceImportance`. Wrong twins: ``no covariates`` (everyone
+typical), ``biased`` (clearance 1.5 times too high and all standard deviations halved), ``structure`` (tacrolimus: one
+compartment; warfarin: the chain six times as slow and no variability of turnover; propofol: Schnider's kinetics and their narrow
+variability). Evidence beside each twin: see `course.evidence`.
 
-**Reference**: Andrews et al. 2019, doi:10.1111/bcp.13838 (38.6, 49.2, 78.7 and 53.0 % of CL, V1, Q and V2; residual 24.5 %); Hamberg
-et al. 2007, doi:10.1038/sj.clpt.6100084 (31.0, 26.2, 99.1, 14.1, 102 and 40.9 % of CL, V1, V2, MTT1, MTT2 and EC50; residual of log
-INR 0.0325; correlations are not printed and left out); Eleveld et al. 2018, doi:10.1016/j.bja.2018.01.018 (variances 0.610, 0.565,
-0.597, 0.265, 0.346, 0.209 of V1, V2, V3, CL, Q2, Q3, 0.242 of Ce50, 0.702 of ke0, 0.230 of the residual of 8.03); Schnider et al. 1998,
-doi:10.1097/00000542-199805000-00006. Genotypes: 20 % CYP3A5 expressers; CYP2C9 and VKORC1 of Europeans, rounded.
+**Reference**: Andrews et al. 2019, doi:10.1111/bcp.13838 (38.6, 49.2, 78.7 and 53.0 % of CL, V1, Q and V2; residual 24.5 %);
+Hamberg et al. 2007, doi:10.1038/sj.clpt.6100084 (31.0, 26.2, 99.1, 14.1, 102 and 40.9 % of CL, V1, V2, MTT1, MTT2 and EC50;
+residual of log INR 0.0325; correlations are not printed and left out); Eleveld et al. 2018, doi:10.1016/j.bja.2018.01.018
+(variances 0.610, 0.565, 0.597, 0.265, 0.346, 0.209 of V1, V2, V3, CL, Q2, Q3, 0.242 of Ce50, 0.702 of ke0, and 0.230 of the
+residual of 8.03, which varies between patients); Schnider et al. 1998, doi:10.1097/00000542-199805000-00006. Genotypes: 20 %
+CYP3A5 expressers; CYP2C9 and VKORC1 of Europeans, rounded.
 """
 
 from __future__ import annotations

@@ -18,14 +18,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.stats
+from jax.scipy.special import ndtr
 
 import twinjax as tj
 from twinjax.assimilation.bedside import Bedside
-from twinjax.assimilation.belief import NormalBelief
+from twinjax.assimilation.belief import AbstractBelief, NormalBelief
 from twinjax.assimilation.history import History, written_out
-from twinjax.assimilation.innovation import innovations
+from twinjax.estimation.moments import moments, transformed
+from twinjax.models.base import output_names
 
-DRAWS = 64
+DRAWS, JUDGES, AGAIN = 64, 128, 8
+"""Draws of a belief to dose by; to judge it by; and the sets of measurements made up for each of the latter."""
+TOGETHER = 50
+"""Patients in one program: a search lasts until that of its last patient ends."""
 
 
 class Quick(tj.FOCEI):
@@ -37,6 +42,12 @@ class Quick(tj.FOCEI):
 
 
 QUICK = tj.MAP(search=Quick())
+IMPORTANCE = tj.LaplaceImportance(draws=400, search=Quick())
+
+
+def method(kind: str, usual: tj.MAP = QUICK) -> tj.MAP | tj.LaplaceImportance:
+    """How a twin of this kind learns."""
+    return IMPORTANCE if kind == "importance" else usual
 
 
 class Course:
@@ -49,7 +60,7 @@ class Course:
         doses: tj.Regimen,
         times: np.ndarray,
         output: str,
-        method: tj.MAP = QUICK,
+        method: tj.MAP | tj.LaplaceImportance = QUICK,
         backend: Any = None,
     ):
         self.population = jax.tree.map(lambda a: jnp.asarray(a, float), population)
@@ -74,8 +85,10 @@ class Course:
         place = np.arange(rows)[None] - 1  # the first row is where the history begins
         full = np.ones((self.patients, rows))
         full[:, 1 : 1 + values.shape[1]] = np.where(np.isfinite(values), values, 1.0)
-        there = np.broadcast_to((place >= 0) & (place < known), full.shape)
-        new = np.broadcast_to((place >= known - fresh) & (place < known), full.shape)
+        solved = np.zeros(full.shape, bool)
+        solved[:, 1 : 1 + values.shape[1]] = np.isfinite(values)  # nothing is measured of a patient without a solution
+        there = solved & (place >= 0) & (place < known)
+        new = there & (place >= known - fresh)
         b = eqx.tree_at(lambda b: b.design.observed.value, self.bedside, jnp.asarray(full))
         b = eqx.tree_at(lambda b: (b.design.observed.there, b.fresh), b, (jnp.asarray(there), jnp.asarray(new)))
         given = self.bedside.design.problem.doses
@@ -99,6 +112,29 @@ class Course:
         b = self.under(amounts, np.ones(self.times.shape), self.times.shape[1], 0)
         return np.asarray(_predicted(b, jnp.asarray(eta)))[:, 1 : 1 + self.times.shape[1]]
 
+    def learn(self, b: Bedside, belief: AbstractBelief, key: Any) -> tuple[AbstractBelief, np.ndarray]:
+        """What is believed then, and who settled."""
+
+        def part(b: Bedside, belief: AbstractBelief) -> Any:
+            found = self.method.learn(b, belief, key)
+            return found.belief, found.settled
+
+        return self._by_parts(part, b, belief)
+
+    def judge(self, b: Bedside, belief: AbstractBelief, key: Any) -> tuple[np.ndarray, ...]:
+        """Of the fresh measurements, as `_judge`; `(patients, measurements)` and `(patients,)`."""
+        z, quantile, p = self._by_parts(lambda b, belief: _judge(b, belief.draw(key, JUDGES), key), b, belief)
+        rows = slice(1, 1 + self.times.shape[1])
+        return np.asarray(z)[:, rows], np.asarray(quantile)[:, rows], np.asarray(p)
+
+    def _by_parts(self, function: Callable[..., Any], b: Bedside, belief: AbstractBelief) -> Any:
+        count = min(TOGETHER, self.patients)
+        found = []
+        for part in (np.arange(-(-self.patients // count) * count) % self.patients).reshape(-1, count):
+            design, fresh, own = jax.tree.map(lambda a, part=part: a[part], (b.design, b.fresh, belief))
+            found.append(function(Bedside(b.predictor, design, b.x, fresh), own))
+        return jax.tree.map(lambda *a: jnp.concatenate(a)[: self.patients], *found)
+
     def models(self, eta: Any) -> Any:
         """Models at `(patients, draws, etas)`, leaves `(patients, draws)`."""
         return _models(self.population, eta, {n: self.covariates[n] for n in self.population.covariate_names})
@@ -115,6 +151,37 @@ def _models(population: tj.Population, eta: Any, covariates: Any) -> Any:
     each = jax.vmap(lambda e, c: population.individual(population.theta, e, c), (0, None))
     found = jax.vmap(each)(eta, covariates)
     return jax.tree.map(lambda a: jnp.broadcast_to(a, eta.shape[:2]), found)
+
+
+@eqx.filter_jit
+def _judge(b: Bedside, eta: Any, key: Any) -> tuple[Any, Any, Any]:
+    """Fresh measurements against what draws `eta` `(patients, draws, etas)` foresaw: `z` and `quantile`, as of
+    `tj.assimilate`'s innovations, NaN where there are none; and the probability of a sum of squares of z as large, by
+    measurements made up of every draw: those of one visit are foreseen together and not independent, nor normal.
+    """
+    patients, many, etas = eta.shape
+    people, p = b.times(many), b.population
+    theta, outputs = people.predictor.transform.unpack(b.x, p.theta), output_names(p.model)
+    flat, o = eta.reshape(-1, etas), b.design.observed
+    f, code = people.predictor.solve(people.predictor.every(b.x, flat, people.design), b.x, people.design)
+    m = jax.vmap(lambda e, o, f: moments(p.errors(theta, e), outputs, o, f))(flat, people.design.observed, f)
+    mean, sd = (a.reshape(patients, many, -1) for a in (m.mean, jnp.sqrt(m.variance)))
+    solved = (code == 0).reshape(patients, many) & jnp.all(jnp.isfinite(mean + sd), axis=2)
+    weight = (solved / jnp.maximum(jnp.sum(solved, axis=1, keepdims=True), 1))[:, :, None]
+    mean, sd = (jnp.where(solved[:, :, None], a, 1.0) for a in (mean, sd))
+    center = jnp.sum(weight * mean, axis=1, keepdims=True)
+    wide = jnp.sqrt(jnp.sum(weight * (sd**2 + (mean - center) ** 2), axis=1, keepdims=True))
+    y = jax.vmap(lambda o: transformed(p.errors(theta), outputs, o, o.value))(o)[:, None]
+    new = b.fresh[:, None]
+
+    def size(y: Any) -> Any:
+        return jnp.sum(jnp.where(new, ((y - center) / wide) ** 2, 0.0), axis=2)
+
+    made = jax.lax.map(lambda k: size(mean + sd * jax.random.normal(k, mean.shape)), jax.random.split(key, AGAIN))
+    above = jnp.sum(solved * (made >= size(y)), axis=(0, 2))
+    z, quantile = (y - center) / wide, jnp.sum(weight * ndtr((y - mean) / sd), axis=1)
+    return (jnp.where(b.fresh, z[:, 0], jnp.nan), jnp.where(b.fresh, quantile, jnp.nan),
+            (1.0 + above) / (1.0 + AGAIN * jnp.sum(solved, axis=1)))  # fmt: skip
 
 
 def drawn(population: tj.Population, patients: int, rng: np.random.Generator) -> np.ndarray:
@@ -138,38 +205,41 @@ def trial(
     patients, count = truth.times.shape
     amounts = np.zeros((patients, len(blocks)))
     values = np.full((patients, count), np.nan)
-    z, quantile, settled = np.full((patients, count), np.nan), np.full((patients, count), np.nan), []
-    belief = None if twin is None else NormalBelief.prior(twin.population, patients)
+    z, quantile, p, settled = np.full((patients, count), np.nan), np.full((patients, count), np.nan), [], []
+    belief: Any = None if twin is None else NormalBelief.prior(twin.population, patients)
     key = jax.random.key(7)
     for k, known in enumerate(visits):
         if known:
             values = np.where(np.arange(count) < known, measure(truth.predicted(eta, amounts)), np.nan)
         if twin is not None and known:
             b = twin.under(amounts, values, known, known - visits[k - 1])
-            before = belief.draw(jax.random.fold_in(key, k), DRAWS)
-            found = innovations(b, before, jnp.full(before.shape[:2], -np.log(DRAWS)))
             new = slice(visits[k - 1], known)
-            z[:, new], quantile[:, new] = (np.asarray(a)[:, 1 : 1 + count][:, new] for a in (found.z, found.quantile))
-            learnt = twin.method.learn(b, belief, key)
-            belief = learnt.belief
-            settled.append(np.asarray(learnt.settled))
+            *found, surprise = twin.judge(b, belief, jax.random.fold_in(key, k))
+            z[:, new], quantile[:, new] = (a[:, new] for a in found)
+            p.append(surprise)
+            belief, good = twin.learn(b, belief, key)
+            settled.append(good)
         if k < len(visits) - 1:
             models = None if twin is None else twin.models(belief.draw(jax.random.fold_in(key, 100 + k), DRAWS))
             amounts[:, blocks == k] = decide(k, amounts, values, models)
-    said = {} if twin is None else evidence(z, quantile) | {"settled": round(float(np.mean(settled)), 3)}
+    said = (
+        {}
+        if twin is None
+        else evidence(z, quantile, np.stack(p, axis=1)) | {"settled": round(float(np.mean(settled)), 3)}
+    )
     if check and twin is not None:
         said["as_twin"] = max(twin.apart(amounts, values, belief.mean, i) for i in (0, 1))
     return truth.predicted(eta, amounts), amounts, said
 
 
-def evidence(z: np.ndarray, quantile: np.ndarray) -> dict[str, Any]:
+def evidence(z: np.ndarray, quantile: np.ndarray, p: np.ndarray) -> dict[str, Any]:
     """Whether what came was what the twin had foreseen: share of measurements inside 90 % bands (0.9 if it is right), mean
-    square of the innovations (1), and the share of patients whose sum of them is beyond the 99 % point (0.01).
+    square of the innovations (1), and the share of patients flagged: those whose visits' `p` `(patients, visits)`, taken
+    together by Fisher's method, are beyond the 99 % point (0.01).
     """
-    each = np.nansum(z**2, axis=1)
-    n = np.sum(np.isfinite(z), axis=1)
+    fisher = -2.0 * np.sum(np.log(p), axis=1)
     return {"inside_90": round(float(np.nanmean(np.abs(quantile - 0.5) <= 0.45)), 3), "innovations_squared": round(float(np.nanmean(z**2)), 2),
-            "flagged": round(float(np.mean(each > scipy.stats.chi2.ppf(0.99, n))), 3)}  # fmt: skip
+            "flagged": round(float(np.mean(fisher > scipy.stats.chi2.ppf(0.99, 2 * p.shape[1]))), 3)}  # fmt: skip
 
 
 def best(models_say: Any, grid: np.ndarray, low: float, high: float, over: float) -> np.ndarray:

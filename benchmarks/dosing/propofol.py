@@ -24,7 +24,7 @@ NAMES = ("cl", "v1", "q2", "v2", "q3", "v3", "ke0", "ce50")
 
 def prior(kind: str = "") -> tj.Population:
     """Eleveld et al.; typical values of a patient are covariates. Q2 and Q3 follow the individual's V2 and V3, as in the source,
-    which correlates their random effects. Wrong ones by `kind`.
+    which correlates their random effects; the residual error varies between patients too. Wrong ones by `kind`.
     """
     variance = {
         "v1": 0.610,
@@ -40,6 +40,7 @@ def prior(kind: str = "") -> tj.Population:
     for q, v in (("q2", "v2"), ("q3", "v3")):
         variance[q] += 0.75**2 * variance[v]
         linked[q, v] = 0.75 * (variance[v] / variance[q]) ** 0.5
+    scatter = {"bis.additive": 0.230**0.5}
     if kind == "structure":
         cv = {"v1": 0.0404, "v3": 0.1435, "cl": 0.1005, "q3": 0.1179}
         variance, linked = {n: float(np.log1p(v**2)) for n, v in cv.items()} | {"ce50": 0.242}, {}
@@ -51,7 +52,7 @@ def prior(kind: str = "") -> tj.Population:
         model = PropofolBIS(**(leaves(model) | {"cl": 1.5}))
     known = "schnider" if kind == "structure" else "eleveld"
     found = tj.Population(
-        model, variability={n: v**0.5 for n, v in variance.items()}, correlations=linked, residual={"bis": tj.Additive(8.03)},
+        model, variability={n: v**0.5 for n, v in variance.items()} | scatter, correlations=linked, residual={"bis": tj.Additive(8.03)},
         covariates={} if kind == "no covariates" else {n: tj.Power(f"{known}.{n}", 1.0, 1.0) for n in NAMES},
     )  # fmt: skip
     return c.halved(found) if kind == "biased" else found
@@ -120,13 +121,14 @@ def run(patients: int, arms: list[str]) -> None:
     blocks = np.arange(len(lengths))
     visits = [int(np.sum(t >= MINUTES)) for t in EDGES]
 
-    def course(population: tj.Population) -> c.Course:
-        return c.Course(population, covariates, unit, late, "bis")
+    def course(kind: str = "") -> c.Course:
+        return c.Course(prior(kind), covariates, unit, late, "bis", c.method(kind))
 
-    truth = course(prior())
+    truth = course()
     eta = c.drawn(truth.population, patients, rng)
     typical = truth.models(jnp.zeros((patients, 1, eta.shape[1])))
-    noise = 8.03 * np.exp(0.230**0.5 * rng.standard_normal((patients, 1))) * rng.standard_normal(late.shape)
+    scatter = eta[:, truth.population.etas.index("bis.additive")]
+    noise = 8.03 * np.exp(scatter)[:, None] * rng.standard_normal(late.shape)
     old = age >= 55.0
 
     def label(k: int) -> np.ndarray:
@@ -168,7 +170,7 @@ def run(patients: int, arms: list[str]) -> None:
     }
     for arm in arms:
         began = time.perf_counter()
-        own = None if arm in ways else course(prior(arm.removeprefix("twin").strip(", ")))
+        own = None if arm in ways else course(arm.removeprefix("twin").strip(", "))
         found, amounts, said = c.trial(
             truth,
             eta,
@@ -198,6 +200,7 @@ ARMS = [
     "TCI, not adjusted",
     "TCI",
     "twin",
+    "twin, importance",
     "twin, no covariates",
     "twin, biased",
     "twin, structure",

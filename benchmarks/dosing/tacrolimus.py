@@ -57,10 +57,10 @@ def run(patients: int, arms: list[str]) -> None:
     unit = sum((tj.Regimen.dose(1.0, into="depot", at=float(t)) for t in DOSES), tj.Regimen.none())
     times = np.broadcast_to(VISITS - 1e-3, (patients, len(VISITS)))
 
-    def planned(population: tj.Population) -> c.Course:
-        return c.Course(population, covariates, unit, times, "plasma", tj.MAP())
+    def planned(kind: str = "") -> c.Course:
+        return c.Course(prior(kind), covariates, unit, times, "plasma", c.method(kind, tj.MAP()))
 
-    truth = planned(prior())
+    truth = planned()
     eta = c.drawn(truth.population, patients, rng)
     noise = 1.0 + 0.245 * rng.standard_normal(times.shape)
     starts = {
@@ -87,7 +87,7 @@ def run(patients: int, arms: list[str]) -> None:
     for arm in arms:
         began = time.perf_counter()
         kind = arm.removeprefix("twin").strip(", ")
-        own = None if arm in starts else planned(prior(kind))
+        own = None if arm in starts else planned(kind)
         found, _, said = c.trial(
             truth, eta, lambda f: np.maximum(f * noise, 0.5), list(range(len(VISITS) + 1)), BLOCKS,
             rule(starts[arm]) if arm in starts else twin, own, arm == "twin",
@@ -95,4 +95,4 @@ def run(patients: int, arms: list[str]) -> None:
         c.judged("tacrolimus", arm, found[:, -1], found, LOW, HIGH, OVER, began, **said)
 
 
-ARMS = ["label", "genotype", "twin", "twin, no covariates", "twin, biased", "twin, structure"]
+ARMS = ["label", "genotype", "twin", "twin, importance", "twin, no covariates", "twin, biased", "twin, structure"]

@@ -62,10 +62,11 @@ def run(patients: int, arms: list[str]) -> None:
     unit = tj.Regimen.repeat(0.5, every=24.0, count=len(GIVEN), into="depot")  # of S-warfarin, half of the racemate
     times = np.broadcast_to(24.0 * DAYS - 0.01, (patients, len(DAYS)))
 
-    def planned(population: tj.Population) -> c.Course:
-        return c.Course(population, covariates, unit, times, "inr", backend=tj.Fused(rtol=1e-4, atol=1e-7))
+    def planned(kind: str = "") -> c.Course:
+        quick = tj.Fused(rtol=1e-4, atol=1e-7)
+        return c.Course(prior(kind), covariates, unit, times, "inr", c.method(kind), backend=quick)
 
-    truth = planned(prior())
+    truth = planned()
     eta = c.drawn(truth.population, patients, rng)
     persons = jax.tree.map(lambda x: x[:, 0], truth.models(jnp.asarray(eta)[:, None]))
     typical = jax.tree.map(lambda x: x[:, 0], truth.models(jnp.zeros((patients, 1, eta.shape[1]))))
@@ -89,7 +90,7 @@ def run(patients: int, arms: list[str]) -> None:
     for arm in arms:
         began = time.perf_counter()
         kind = arm.removeprefix("twin").strip(", ")
-        own = None if arm in starts else planned(prior(kind))
+        own = None if arm in starts else planned(kind)
         found, amounts, said = c.trial(
             truth,
             eta,
@@ -107,4 +108,4 @@ def run(patients: int, arms: list[str]) -> None:
         c.judged("warfarin", arm, found[:, -1], found[:, DAYS >= 8], LOW, HIGH, OVER, began, **shares, **said)
 
 
-ARMS = ["label", "genotype", "twin", "twin, no covariates", "twin, biased", "twin, structure"]
+ARMS = ["label", "genotype", "twin", "twin, importance", "twin, no covariates", "twin, biased", "twin, structure"]
