@@ -8,6 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax.core import Tracer
 
+from twinjax.physiology.ethnicity import Ethnicity, build
 from twinjax.physiology.reference import HEIGHTS, WEIGHTS, at_age
 from twinjax.units import Fraction, Scalar, Unit
 
@@ -36,14 +37,22 @@ def person(
     height: Scalar | None = None,
     weight: Scalar | None = None,
     kidney: Scalar = 1.0,
+    ethnicity: Ethnicity | None = None,
 ) -> Person:
     """A person; without a height, of the reference height of that age and sex; without a weight, of its mass index.
 
+    Height and mass index are those of ICRP's reference people, or of an ethnicity: the mean height and median mass
+    index of Americans of 2011 to 2018 (`twinjax.physiology.ethnicity`). These are heavier than ICRP's, so compare an
+    ethnicity with another one, not with none. Organs follow height and weight by the same equations for all. Genotypes
+    are drawn apart, by ancestry: `twinjax.genetics.draw`.
+
     **Parameters**: `age` in years, 0 to 100; `height` in cm; `weight` in kg; `kidney`, renal function as a fraction of
-    healthy (`twinjax.physiology.kidney.impaired` gives it for a stage of kidney disease).
+    healthy (`twinjax.physiology.kidney.impaired` gives it for a stage of kidney disease); `ethnicity`, for adults of 20
+    to 80: ``"asian"``, ``"black"``, ``"hispanic"`` or ``"white"``.
     **Raises** `ValueError` for an age outside 0 to 100, a sex that is neither, a height or weight that is not positive
-    or that looks like metres or pounds, and a renal function outside 0 to 2.
-    **Reference**: ICRP Publication 89, doi:10.1016/S0146-6453(03)00002-2.
+    or that looks like metres or pounds, a renal function outside 0 to 2, and an ethnicity or an age of it that is not
+    known.
+    **Reference**: ICRP Publication 89, doi:10.1016/S0146-6453(03)00002-2; `twinjax.physiology.ethnicity.BUILD`.
     """
     if sex not in ("male", "female"):
         raise ValueError(f"sex is {sex!r}; give 'male' or 'female' (reference anatomy exists for these two)")
@@ -52,9 +61,14 @@ def person(
     checked("weight", weight, 1.0, 350.0, "kg; is it in grams or pounds?")
     checked("kidney", kidney, 0.0, 2.0, "a fraction of healthy renal function; is it a GFR?")
     female = 1.0 if sex == "female" else 0.0
-    usual = at_age(HEIGHTS, age, female)
-    height = usual if height is None else height
-    weight = at_age(WEIGHTS, age, female) * (height / usual) ** 2 if weight is None else weight
+    if ethnicity is None:
+        usual = at_age(HEIGHTS, age, female)
+        height = usual if height is None else height
+        weight = at_age(WEIGHTS, age, female) * (height / usual) ** 2 if weight is None else weight
+    else:
+        theirs = build(ethnicity, age, female)
+        height = theirs.mean if height is None else height
+        weight = theirs.weight(height) if weight is None else weight
     return Person(*(jnp.asarray(x, jnp.result_type(float)) for x in (age, female, height, weight, kidney)))
 
 
