@@ -274,6 +274,27 @@ def test_a_bundle_that_is_none_is_explained(ward, bundle, why):
     assert why in outcome.why
 
 
+def test_what_could_not_be_learnt_is_said_until_it_is(tmp_path):
+    """A value that no particle explains is on record, and the messages after it are learnt."""
+    own = tj.Population(OneCompartment(cl=3.0, v=40.0), variability={"cl": 0.4}, fixed=["v"], residual=tj.Additive(0.5))
+    ward = Ward(tmp_path / "ward.sqlite", own, method=tj.ParticleFilter(particles=50, moves=1))
+    ward.admit("P", doses=tj.Regimen.dose(200.0), now=NOW)
+
+    def sent(id, time, value):
+        message = {"id": id, "patient": "P", "time": time, "measurements": [{"value": value}]}
+        (outcome,) = ward.receive(json.dumps(message), now=NOW)
+        return outcome.status, outcome.why
+
+    assert sent("a", 1.0, 4.6) == ("applied", "")
+    status, why = sent("b", 2.0, 1e200)
+    assert status == "applied"
+    assert why.startswith("1e+200 at 2 is on record and not in the belief: no particle explains it")
+    ward = Ward(tmp_path / "ward.sqlite", own, method=tj.ParticleFilter(particles=50, moves=1))  # from its file
+    assert sent("c", 3.0, 4.0) == ("applied", why)
+    assert ward.twin("P").trail[-1]["settled"]
+    assert sent("b", 2.0, 1e200)[0] == "duplicate"
+
+
 def test_a_clock_may_be_a_little_ahead():
     at = {"at": (NOW + datetime.timedelta(minutes=4)).isoformat()}
     assert Clock(EPOCH, NOW).hours(at, {}, "x") == pytest.approx(40.0 + 4.0 / 60.0)

@@ -34,7 +34,8 @@ class Outcome:
     """What became of a message.
 
     **Parameters**: `status`, `APPLIED`, `DUPLICATE` (it had been applied before, with the same content) or `REFUSED`;
-    `id` and `patient`, as far as they could be read; `why`, in words, where it was not applied.
+    `id` and `patient`, as far as they could be read; `why`, in words, where it was not applied, or where what is on
+    record could not all be learnt.
     """
 
     status: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 from collections.abc import Mapping
@@ -130,4 +131,7 @@ class Ward:
         outcome = self.ledger.apply(id, patient, plain, change)
         if made and outcome.status == "applied":
             self._cache[patient] = made[0]
+            left = made[0].trail[-1].get("left", ())
+            said = [f"{m['value']:g} at {m['time']:g} is on record and not in the belief: {m['why']}" for m in left]
+            outcome = dataclasses.replace(outcome, why="; ".join(said))
         return outcome
