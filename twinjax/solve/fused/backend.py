@@ -47,7 +47,9 @@ class Fused(AbstractBackend):
     "f32" inside the kernel, None for that of the problem; `lanes`, patients side by side on a CPU, None to let the
     size of the model decide. Gradients are exact derivatives of the discrete solution with its steps frozen, to any
     order, in parameters, doses and times; by `Diffrax` where the states and their derivatives in that many directions
-    are more than four kernels carry (some 480 of first order, some 1,000 of higher ones).
+    are more than four kernels carry (some 480 of first order, some 1,000 of higher ones). The time of the first sample,
+    where no dose is earlier, is when the model begins: derivatives in it take that beginning as fixed (those of
+    `Diffrax` move it).
     """
 
     rtol: float = eqx.field(static=True, default=1e-8)
