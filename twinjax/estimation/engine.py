@@ -37,16 +37,17 @@ _SAME = 1e-4
 _APART = 0.05
 """Standard deviations of a random effect by which two modes differ at least."""
 
-_RIVAL = 4.0
-"""A mode whose joint -2 log density is at most this above the best one's is a rival: a seventh of the density."""
+_HOPE = 2.0
+"""How much farther than foreseen a search from a rival mode may bring it: what is foreseen is rough."""
 
 _MOST = 3
-"""Rivals that are looked at, the most probable first."""
+"""Rivals that are looked at, the most promising first."""
 
 
 class AtModes(NamedTuple):
     """Subjects at their most probable modes: the evaluation there; whether any has `moved` from where it was searched;
-    `rivals`, each the etas of all subjects `(subjects, etas)` with one of them at another mode, nearly as probable.
+    `rivals`, each the etas of all subjects `(subjects, etas)` with one of them at another mode, which a search from there
+    may make the more probable one.
     """
 
     found: Evaluation
@@ -185,12 +186,7 @@ class Engine:
 
         **Reference**: Berndt, Hall, Hall & Hausman 1974, Annals of Economic and Social Measurement 3:653.
         """
-        slopes = np.asarray(self.evaluate(x).gradient)
-        products = 0.5 * slopes.T @ slopes
-        scale = np.diag(products).max(initial=0.0)
-        if not (np.isfinite(scale) and scale > 0):
-            return None
-        return products + _RIDGE * scale * np.eye(len(x))
+        return _products(self.evaluate(x))
 
     @property
     def traced(self) -> Callable[[Any], tuple[Any, Any]]:
@@ -227,15 +223,35 @@ def _lost(found: Evaluation) -> np.ndarray:
     return ~(finite & np.asarray(found.settled))
 
 
+def _products(found: Evaluation) -> np.ndarray | None:
+    """The guess at the curvature, `(free, free)`."""
+    slopes = np.asarray(found.gradient)
+    products = 0.5 * slopes.T @ slopes
+    scale = np.diag(products).max(initial=0.0)
+    return products + _RIDGE * scale * np.eye(len(products)) if np.isfinite(scale) and scale > 0 else None
+
+
 def _rivals(best: Evaluation, others: list[Evaluation], sd: np.ndarray) -> list[Any]:
-    """Of each subject the most probable mode but its best, where it is nearly as probable."""
+    """Of each subject the most probable mode but its best, where a search from there may make it the best.
+
+    Where a subject changes to a mode whose slope in the parameters is d more, a search moves them by -H^-1 d, with H the
+    curvature, which lowers that mode's -2 log density by d' H^-1 d more than the other's: it has to make up for the
+    distance between the two. In a large trial no one subject moves the parameters by much, and few are rivals.
+    """
+    curvature = _products(best)
+    if curvature is None:
+        return []
     above = []
     for other in others:
         apart = np.abs(np.asarray(other.eta) - np.asarray(best.eta)) > _APART * sd
         rival = ~_lost(other) & apart.any(axis=1)
         above.append(np.where(rival, np.asarray(other.joint) - np.asarray(best.joint), np.inf))
     which, least = np.argmin(above, axis=0), np.min(above, axis=0)
-    close = [i for i in np.argsort(least, kind="stable")[:_MOST] if least[i] < _RIVAL]
+    there = np.stack([np.asarray(other.gradient) for other in others])[which, np.arange(len(which))]
+    steeper = there - np.asarray(best.gradient)
+    gained = np.einsum("si,is->s", steeper, np.linalg.solve(curvature, steeper.T))
+    short = np.where(np.isfinite(least) & (gained > 0), least / np.where(gained > 0, gained, 1.0), np.inf)
+    close = [i for i in np.argsort(short, kind="stable")[:_MOST] if short[i] < _HOPE]
     return [best.eta.at[i].set(others[which[i]].eta[i]) for i in close]
 
 

@@ -154,8 +154,8 @@ def _minimised(
     """The best end of the starts, and the objectives of all ends.
 
     At an end the etas found there are kept: searched from those of another start they may be other modes. Where a
-    subject has a more probable one, the search goes on from it; and where one has two that are nearly as probable, the
-    objective may have a lower end beyond the point where they change places, so it is searched from the other as well.
+    subject has a more probable one, the search goes on from it; and where one has another that is nearly as probable,
+    the objective may have a lower end beyond the point where they change places, so it is searched from there as well.
     """
     found = [(engine(end)[0], end, engine.eta) for _, end in optimiser.search(engine, points, watched)]
     (_, x, eta), *others = sorted(found, key=lambda e: e[0])

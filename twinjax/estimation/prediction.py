@@ -9,6 +9,8 @@ everything else is algebra that JAX differentiates in microseconds.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -23,6 +25,7 @@ from twinjax.models.base import AbstractModel
 from twinjax.naming import bind, leaves, names
 from twinjax.population.cohort import individuals
 from twinjax.population.population import Population
+from twinjax.solve.dependence import movers
 from twinjax.solve.problem import AbstractBackend, Problem
 
 
@@ -100,12 +103,17 @@ class Predictor(eqx.Module):
 
     def coordinates(self, x: Any, eta: Any, covariates: Any) -> Any:
         """`z` of one subject, at parameters `x` and `eta`; `covariates` `(segments,)` by name."""
+        found = self._coordinates(x, eta, covariates)
+        return jnp.stack(found) if found else jnp.zeros(0)
+
+    def _coordinates(self, x: Any, eta: Any, covariates: Any) -> list[Any]:
+        """One by one."""
         if self.structural is not None:
-            return jnp.concatenate([eta, x[jnp.asarray(self.structural, int)]])
+            return [*(eta[i] for i in range(len(self.population.etas))), *(x[i] for i in self.structural)]
         theta, p = self.transform.unpack(x, self.population.theta), self.population
         if self.places == 1:
             found = leaves(p.individual(theta, eta, {n: v[0] for n, v in covariates.items()}))
-            return jnp.stack([jnp.asarray(found[n], float) for n, _ in self.active])
+            return [jnp.asarray(found[n], float) for n, _ in self.active]
         at = dict(covariates)
         if self.by_occasion:
             assert p.occasions is not None
@@ -113,14 +121,15 @@ class Predictor(eqx.Module):
             at[p.occasions.covariate] = jnp.asarray(p.occasions.levels)
         model = jax.vmap(lambda own: p.individual(theta, eta, own))(at)
         found = {n: jnp.broadcast_to(v, (self.places,)) for n, v in leaves(model).items()}
-        return jnp.stack([found[n][k or 0] for n, k in self.active])
+        return [found[n][k or 0] for n, k in self.active]
 
     def every(self, x: Any, eta: Any, design: Design) -> Any:
         """`z` of every subject, at `eta` `(subjects, etas)`."""
         return jax.vmap(lambda e, own: self.coordinates(x, e, own))(eta, design.covariates)
 
-    def models(self, z: Any, x: Any, covariates: Any) -> AbstractModel:
-        """Every subject's model, leaves `(subjects, segments)`."""
+    def models(self, columns: Sequence[Any], x: Any, design: Design) -> AbstractModel:
+        """Every subject's model, leaves `(subjects, segments)`, from the columns of `z`."""
+        covariates, subjects = design.covariates, design.problem.patients
         if self.structural is not None:
             etas, where = len(self.population.etas), jnp.asarray(self.structural, int)
 
@@ -128,18 +137,23 @@ class Predictor(eqx.Module):
                 theta = self.transform.unpack(x.at[where].set(z[etas:]), self.population.theta)
                 return jax.tree.map(lambda m: m[0], individuals(self.population, theta, z[None, :etas], own))
 
+            z = jnp.stack(columns, axis=1) if columns else jnp.zeros((subjects, 0))
             return jax.vmap(lambda z, own: one(z, jax.tree.map(lambda v: v[None], own)))(z, covariates)
         theta = self.transform.unpack(x, self.population.theta)
         base = jax.tree.map(
-            lambda m: jnp.broadcast_to(jnp.asarray(m, float), (z.shape[0],)),
+            lambda m: jnp.broadcast_to(jnp.asarray(m, float), (subjects,)),
             bind(self.population.model, _known(theta, self.population)),
         )
         if self.places == 1:
-            model = bind(base, {n: z[:, i] for i, (n, _) in enumerate(self.active)})
+            model = bind(base, {n: column for (n, _), column in zip(self.active, columns, strict=True)})
             return jax.tree.map(lambda m: m[:, None], model)
         place = self._place(covariates)
-        held = {n: [i for i, (m, _) in enumerate(self.active) if m == n] for n, _ in self.active}
-        values = {n: jnp.take_along_axis(z[:, jnp.asarray(w)], place * (len(w) > 1), axis=1) for n, w in held.items()}
+        held: dict[str, list[Any]] = {}
+        for (n, _), column in zip(self.active, columns, strict=True):
+            held.setdefault(n, []).append(column)
+        values = {
+            n: jnp.take_along_axis(jnp.stack(own, axis=1), place * (len(own) > 1), axis=1) for n, own in held.items()
+        }
         return bind(jax.tree.map(lambda m: jnp.broadcast_to(m[:, None], place.shape), base), values)
 
     def _place(self, covariates: Any) -> Any:
@@ -153,38 +167,80 @@ class Predictor(eqx.Module):
 
     def solve(self, z: Any, x: Any, design: Design) -> tuple[Any, Any]:
         """Predictions `(subjects, samples)` of what was observed, and result codes."""
-        model = self.models(z, x, design.covariates)
+        return self._solve([z[:, i] for i in range(z.shape[1])], x, design)
+
+    def _solve(self, columns: Sequence[Any], x: Any, design: Design) -> tuple[Any, Any]:
+        model = self.models(columns, x, design)
         model = jax.tree.map(lambda m: jnp.broadcast_to(m, (m.shape[0], design.problem.segments)), model)
         problem = eqx.tree_at(lambda p: p.model, design.problem, model)
         solution = self.backend.solve(problem)
         return jax.vmap(select)(solution.output, design.observed), solution.result
 
-    def local(self, z: Any, x: Any, design: Design, order: int) -> Local:
-        """Value and derivatives in `z` up to `order` (0 to 3)."""
-        x = jax.lax.stop_gradient(x)
-        basis = jnp.eye(z.shape[1])
+    def local(self, z: Any, x: Any, design: Design, order: int, eta: int = 0) -> Local:
+        """Value and derivatives in `z` up to `order` (0 to 3), of which `eta` are by random effects.
 
-        def value(z: Any) -> tuple[Any, Any]:
-            f, result = self.solve(z, x, design)
+        What a gradient in the parameters needs of second derivatives is how slopes in eta move, not how those in
+        parameters without a random effect do: with ``eta=1`` a second derivative has one of its two directions among
+        those of `z` that eta moves. Others, and those in what neither eta nor the parameters move, are left at zero.
+        """
+        x = jax.lax.stop_gradient(x)
+        moved, random = self._directions(x, design)
+        columns = tuple(z[:, i] for i in range(z.shape[1]))
+        taken = [random] * eta + [moved] * (order - eta)
+
+        def value(*columns: Any) -> tuple[Any, Any]:
+            f, result = self._solve(columns, x, design)
             return (f,), result
 
-        def with_slope(function: Any) -> Any:
-            """The same with one derivative more, behind the others."""
-
-            def extended(z: Any) -> tuple[Any, Any]:
-                def one(direction: Any) -> tuple[Any, Any, Any]:
-                    return jax.jvp(function, (z,), (jnp.broadcast_to(direction, z.shape),), has_aux=True)
-
-                known, moved, result = jax.vmap(one, out_axes=(None, -1, None))(basis)
-                return (*known, moved[-1]), result
-
-            return extended
-
-        for _ in range(order):
-            value = with_slope(value)
-        found, result = value(z)
-        slope, bend, twist = (*found[1:], None, None, None)[:3]
+        for along in taken:
+            value = _with_slope(value, along)
+        found, result = value(*columns)
+        whole = [_filled(d, taken[order - k - 1 :], z.shape[1]) for k, d in enumerate(found[1:])]
+        slope, bend, twist = (*whole, None, None, None)[:3]
         return Local(z, found[0], slope, bend, twist, result)
+
+    def _directions(self, x: Any, design: Design) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The places in `z` of what parameters or random effects can move, and of what random effects can."""
+        own = {n: jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for n, v in design.covariates.items()}
+        eta = jax.ShapeDtypeStruct((len(self.population.etas),), jnp.result_type(float))
+        by = movers(jax.make_jaxpr(self._coordinates)(jax.ShapeDtypeStruct(x.shape, x.dtype), eta, own))
+        return tuple(i for i, m in enumerate(by) if m & {0, 1}), tuple(i for i, m in enumerate(by) if 1 in m)
+
+
+def _with_slope(function: Any, along: tuple[int, ...]) -> Any:
+    """A function's value and its derivatives, each with one more by the arguments `along`, its last axis."""
+
+    def extended(*columns: Any) -> tuple[Any, Any]:
+        if not along:
+            known, result = function(*columns)
+            return (known[0], *(jnp.zeros((*k.shape, 0)) for k in known)), result
+
+        def at(*own: Any) -> Any:
+            every = list(columns)
+            for i, column in zip(along, own, strict=True):
+                every[i] = column
+            return function(*every)
+
+        def one(direction: Any) -> tuple[Any, Any, Any]:
+            own = tuple(columns[i] for i in along)
+            moves = tuple(jnp.broadcast_to(direction[k], c.shape) for k, c in enumerate(own))
+            return jax.jvp(at, own, moves, has_aux=True)
+
+        known, moved, result = jax.vmap(one, out_axes=(None, -1, None))(jnp.eye(len(along)))
+        return (known[0], *moved), result
+
+    return extended
+
+
+def _filled(derivative: Any, along: Sequence[tuple[int, ...]], count: int) -> Any:
+    """A derivative `(subjects, samples, ...)` by directions `along`, in all `count`, by symmetry where it is known."""
+    if all(len(own) == count for own in along):
+        return derivative
+    whole = jnp.zeros((*derivative.shape[:2], *[count] * len(along)), derivative.dtype)
+    for order in itertools.permutations(range(len(along))):
+        where = np.ix_(*(along[k] for k in order))
+        whole = whole.at[:, :, *where].set(jnp.transpose(derivative, (0, 1, *(2 + k for k in order))))
+    return whole
 
 
 def _changes(values: Any) -> bool:

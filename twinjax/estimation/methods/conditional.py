@@ -51,7 +51,7 @@ class FOCEI(AbstractConditional):
         if not self.interaction:
             zero = predictor.every(x, jnp.zeros_like(eta), design)
             typical = predictor.local(zero, x, design, order=2)
-        local = predictor.local(predictor.every(x, eta, design), x, design, order=3)
+        local = predictor.local(predictor.every(x, eta, design), x, design, order=3, eta=1)
 
         def subject(eta: Any, case: Case) -> Any:
             def joint(eta: Any, x: Any) -> Any:

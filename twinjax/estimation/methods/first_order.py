@@ -52,7 +52,7 @@ class FO(AbstractObjective):
         """A function made from every subject's objective, and the predictions behind it."""
         p, outputs = predictor.population, output_names(predictor.population.model)
         zero = jnp.zeros_like(eta)
-        local = predictor.local(predictor.every(x, zero, design), x, design, order=order)
+        local = predictor.local(predictor.every(x, zero, design), x, design, order=order, eta=1)
 
         def subject(x: Any, local: Local, o: Observations, own: Any) -> Any:
             theta = predictor.transform.unpack(x, p.theta)

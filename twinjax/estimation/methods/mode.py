@@ -143,7 +143,7 @@ class AbstractConditional(AbstractObjective):
             zero = predictor.every(x, jnp.zeros_like(eta), design)
             typical = predictor.local(zero, x, design, order=1)
         eta, settled = self.eta_hat(predictor, design, x, jax.lax.stop_gradient(eta), typical)
-        local = predictor.local(predictor.every(x, eta, design), x, design, order=self.order)
+        local = predictor.local(predictor.every(x, eta, design), x, design, order=self.order, eta=self.order - 1)
 
         def subject(eta: Any, case: Case) -> tuple[Any, Any, Any]:
             value, slope = jax.value_and_grad(lambda e: self.joint(predictor, x, e, case))(eta)
@@ -177,7 +177,7 @@ class AbstractConditional(AbstractObjective):
             return jnp.any(~c.done) & (c.turns < self.max_inner)
 
         def turn(c: _Search) -> _Search:
-            local = predictor.local(predictor.every(x, c.trial, design), x, design, order=1)
+            local = predictor.local(predictor.every(x, c.trial, design), x, design, order=1, eta=1)
             case = Case(local, typical, design.observed, design.covariates)
             joint, slope, curvature = jax.vmap(assess)(c.trial, case)
             better = (joint <= c.joint) & jnp.isfinite(joint)

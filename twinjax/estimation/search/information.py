@@ -249,7 +249,7 @@ class Plan(eqx.Module):
         """Predictions about eta = 0."""
         design = self.design(time, dose)
         zero = jnp.zeros((self.weight.shape[0], len(self.predictor.population.etas)))
-        return self.predictor.local(self.predictor.every(self.x, zero, design), self.x, design, order=2)
+        return self.predictor.local(self.predictor.every(self.x, zero, design), self.x, design, order=2, eta=1)
 
     def information(self, matrix: np.ndarray, result: np.ndarray, groups: tuple[SamplingGroup, ...]) -> Information:
         """In reported parameters. **Raises** `RuntimeError` where it could not be evaluated."""

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
+from twinjax.solve.dependence import movers
 from twinjax.solve.fused.compiled import Settings, equations, kernel
 from twinjax.solve.fused.jets import AMOUNT, RATE, STATE, TIME, Direction, products
 from twinjax.solve.fused.lanes import Layout
@@ -204,16 +205,10 @@ def _moves(source: Source, leaves: Sequence[Any], active: set[int]) -> dict[int,
     """Which columns of the tables each active leaf can move, read off the jaxpr that makes them."""
     one = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in leaves]
     closed, columns = jax.make_jaxpr(lambda *x: source.tables(*x).columns(), return_shape=True)(*one)
-    known: dict[Any, set[int]] = {v: {i} for i, v in enumerate(closed.jaxpr.invars)}
-    for eqn in closed.jaxpr.eqns:
-        come = set().union(*(known.get(v, set()) for v in eqn.invars if not hasattr(v, "val")))
-        for v in eqn.outvars:  # what is not real has no derivative
-            real = jnp.issubdtype(v.aval.dtype, jnp.inexact) and eqn.primitive.name != "stop_gradient"
-            known[v] = come if real else set()
     moves: dict[int, set[str]] = {i: set() for i in active}
     names = jax.tree.leaves({name: name for name in columns})  # in the order in which a tree is flattened
-    for name, v in zip(names, closed.jaxpr.outvars, strict=True):
-        for i in active & (set() if hasattr(v, "val") else known.get(v, set())):
+    for name, come in zip(names, movers(closed), strict=True):
+        for i in active & come:
             if i != source.sampled:
                 moves[i].add(name)
     return {i: frozenset(m) for i, m in moves.items()}
