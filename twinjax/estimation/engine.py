@@ -46,8 +46,8 @@ _MOST = 3
 
 class AtModes(NamedTuple):
     """Subjects at their most probable modes: the evaluation there; whether any has `moved` from where it was searched;
-    `rivals`, each the etas of all subjects `(subjects, etas)` with one of them at another mode, which a search from there
-    may make the more probable one.
+    `rivals`, each the etas of all subjects `(subjects, etas)` with one of them at another mode, which a search from
+    there may make the more probable one.
     """
 
     found: Evaluation
@@ -234,9 +234,9 @@ def _products(found: Evaluation) -> np.ndarray | None:
 def _rivals(best: Evaluation, others: list[Evaluation], sd: np.ndarray) -> list[Any]:
     """Of each subject the most probable mode but its best, where a search from there may make it the best.
 
-    Where a subject changes to a mode whose slope in the parameters is d more, a search moves them by -H^-1 d, with H the
-    curvature, which lowers that mode's -2 log density by d' H^-1 d more than the other's: it has to make up for the
-    distance between the two. In a large trial no one subject moves the parameters by much, and few are rivals.
+    Where a subject changes to a mode whose slope in the parameters is d more, a search moves them by -H^-1 d, with H
+    the curvature, which lowers that mode's -2 log density by d' H^-1 d more than the other's: it has to make up for
+    the distance between the two. In a large trial no one subject moves the parameters by much, and few are rivals.
     """
     curvature = _products(best)
     if curvature is None:
