@@ -15,6 +15,7 @@ import scipy.stats
 import twinjax as tj
 from twinjax.datasets import theophylline
 from twinjax.estimation.engine import Engine
+from twinjax.estimation.evidence import pool
 from twinjax.estimation.evidence.again import engine_of
 from twinjax.models import OneCompartmentOral
 from twinjax.solve.problem import AbstractBackend, Solution
@@ -174,6 +175,27 @@ def test_bootstrap_goes_on_from_its_file_and_compiles_nothing(theo, tmp_path):
         tj.bootstrap(theo, 6, seed=2, keep=file)
     with pytest.raises(ValueError, match="not parts of one"):
         whole.joined(tj.bootstrap(theo, 1, seed=2))
+
+
+@pytest.mark.parametrize("kind", [tj.Case(), tj.Parametric()], ids=["case", "parametric"])
+def test_replicates_side_by_side_end_where_they_do_one_by_one(theo, kind, tmp_path):
+    file = tmp_path / "replicates.jsonl"
+    tj.bootstrap(theo, 2, kind, seed=1, keep=file)
+    together = tj.bootstrap(theo, 7, kind, seed=1, together=3, keep=file)  # the other five, in three lanes
+    alone = tj.bootstrap(theo, 7, kind, seed=1)
+    assert [r.number for r in together.replicates] == list(range(7))
+    assert not together.failures
+    for one, other in zip(together.replicates, alone.replicates, strict=True):
+        assert one.objective == pytest.approx(other.objective, abs=1e-3)  # both end some 1e-4 above the minimum
+        np.testing.assert_allclose(one.estimates, other.estimates, rtol=5e-3)
+
+
+def test_a_search_that_does_not_settle_beside_others_is_done_again_alone(theo, monkeypatch):
+    monkeypatch.setattr(pool, "_ARMIJO", 1e9)  # no step is good enough
+    found = tj.bootstrap(theo, 2, seed=1, together=3, optimiser=Halting(begins=False))
+    assert set(found.failures.values()) == {"not today"}
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        tj.bootstrap(theo, 2, together=0)
 
 
 def test_standard_errors_of_a_bootstrap(theo):

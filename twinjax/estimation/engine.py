@@ -87,6 +87,11 @@ class Engine:
         supported(named, transform)
         return Engine(method, Predictor.of(population, transform, backend, design), design, named, trial.ids)
 
+    @property
+    def whole(self) -> bool:
+        """Whether all subjects are in one table, on this host."""
+        return len(self._parts) == 1 and hosts.share(len(self.ids)) is None
+
     def by(self, objective: AbstractObjective) -> Engine:
         """The same trial and population by another objective function."""
         objective.check(self.predictor.population, self.design.observed)

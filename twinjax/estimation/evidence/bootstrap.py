@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from twinjax.estimation.evidence.again import ROUND, engine_of, minimised, roundness
+from twinjax.estimation.evidence.pool import End, Pool
 from twinjax.estimation.evidence.resampling import AbstractResampling, Case, described
 from twinjax.estimation.evidence.uncertainty import reported
 from twinjax.estimation.optimisers import AbstractOptimiser
@@ -133,6 +134,7 @@ def bootstrap(
     seed: int = 0,
     first: int = 0,
     optimiser: AbstractOptimiser = ROUND,
+    together: int = 1,
     level: float = 0.95,
     keep: str | Path | None = None,
     progress: Callable[[Pace], None] | None = None,
@@ -140,19 +142,24 @@ def bootstrap(
     """Estimate anew from a trial drawn anew, many times, each search from the fit's own estimates.
 
     Replicate i depends on `seed` and i alone: not on how many there are, nor where they are done. The program that the
-    fit compiled is used throughout.
+    fit compiled is used throughout, or one that evaluates several replicates at once (`together`), which has to be
+    compiled: it pays for hundreds of replicates of a small trial, and on a GPU. Their ends are then the same within the
+    optimiser's tolerance, not to the digit.
 
     **Parameters**: `kind`, default `Case()`, or `Parametric()`; `first`, number of the first replicate, to do them in
-    parts (`Bootstrap.joined`); `optimiser`, in coordinates in which the objective is round; `level` of the intervals;
+    parts (`Bootstrap.joined`); `optimiser`, in coordinates in which the objective is round; `together`, how many are
+    searched side by side (those that do not settle so are searched again by `optimiser`); `level` of the intervals;
     `keep`, a file to which each replicate is written when it is done: a bootstrap that was stopped goes on from it;
     `progress`, called after each replicate.
-    **Raises** `ValueError` for a method with no objective at its end, a stratum that is not one, and a file of another
-    bootstrap; `KeyboardInterrupt` passes, with what was done in `keep`.
+    **Raises** `ValueError` for a method with no objective at its end, a stratum that is not one, `together` below one,
+    and a file of another bootstrap; `KeyboardInterrupt` passes, with what was done in `keep`.
     """
     if not np.isfinite(fit.objective):
         raise ValueError(
             f"{fit.method.name} ended without an objective to minimise again; end with FOCEI() or the like"
         )
+    if together < 1:
+        raise ValueError(f"together is how many replicates are searched side by side, at least 1, not {together}")
     kind = kind or Case()
     engine, x = engine_of(fit)
     engine(x)
@@ -171,16 +178,24 @@ def bootstrap(
         why = "" if settled else f"the search did not settle (largest gradient {g:.2g})"
         return Replicate(number, end, np.asarray(reported(transform, theta, end)[0]), f, g, why)
 
+    def replicate(end: End) -> Replicate:
+        estimates = np.asarray(reported(transform, theta, end.x)[0])
+        return Replicate(end.number, end.x, estimates, end.objective, end.gradient, "")
+
     journal = None if keep is None else _Journal(Path(keep), fit, x, kind, seed)
     wanted = range(first, first + replicates)
     known = {} if journal is None else {r.number: r for r in journal.read() if r.number in wanted}
     found, began, before = dict(known), time.perf_counter(), len(known)
-    for number in wanted:
-        if number in known:
-            continue
-        found[number] = one(number)
+    left = [number for number in wanted if number not in known]
+    if together > 1 and engine.whole:
+        pool = Pool(engine, x, rounded, together, ROUND.gradient_tolerance, 4 * ROUND.max_steps)
+        each = (replicate(end) if end.settled else one(end.number) for end in pool.search(left, draw))
+    else:
+        each = map(one, left)
+    for new in each:
+        found[new.number] = new
         if journal is not None:
-            journal.write(found[number])
+            journal.write(new)
         if progress is not None:
             failed = sum(bool(r.failure) for r in found.values())
             progress(Pace(len(found), replicates, failed, before, time.perf_counter() - began))
