@@ -2,10 +2,11 @@
 
 Theophylline (12 people, 132 measurements), by exponentials and by Tsit5, and a simulated trial of 120 people with saturable
 elimination, eight measurements each. `fit` is the second of two, once compiled. Replicates are drawn by cases and searched
-one by one (`alone` of them) and `together`, so many side by side in one program, whose compilation is `compile`. `apart` is
+one by one (`alone` of them) and `together`, so many side by side in one program as make `--rows` subjects, whose compilation is
+`compile`. `apart` is
 the largest difference in objective between the two, `se_ratio` the bootstrap's standard errors over those of R.
 
-Run as ``python benchmarks/bootstrap.py [--replicates 1000] [--alone 100] [--together 256]``; with a CUDA device JAX takes it.
+Run as ``python benchmarks/bootstrap.py [--replicates 1000] [--alone 100] [--rows 3000]``; with a CUDA device JAX takes it.
 """
 
 from __future__ import annotations
@@ -61,23 +62,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replicates", type=int, default=1000)
     parser.add_argument("--alone", type=int, default=100)
-    parser.add_argument("--together", type=int, default=256)
+    parser.add_argument("--rows", type=int, default=3000)
     asked = parser.parse_args()
     versions = {n: importlib.metadata.version(n) for n in ("jax", "diffrax", "llvmlite", "twinjax")}
     for name, population, trial, backend in cases():
+        together = max(2, asked.rows // len(trial))
         first, compiled, _ = timed(lambda p=population, t=trial, b=backend: tj.fit(p, t, backend=b))
         fit, again, fit_cpu = timed(lambda p=population, t=trial, b=backend: tj.fit(p, t, backend=b))
         tj.bootstrap(fit, 1, seed=1)
         alone, alone_s, alone_cpu = timed(lambda f=fit: tj.bootstrap(f, asked.alone, seed=1))
-        _, made, _ = timed(lambda f=fit: tj.bootstrap(f, 1, seed=2, together=asked.together))
-        many, many_s, many_cpu = timed(lambda f=fit: tj.bootstrap(f, asked.replicates, seed=1, together=asked.together))
+        _, made, _ = timed(lambda f=fit, n=together: tj.bootstrap(f, 1, seed=2, together=n))
+        many, many_s, many_cpu = timed(lambda f=fit, n=together: tj.bootstrap(f, asked.replicates, seed=1, together=n))
         same = [r for r, s in zip(alone.replicates, many.replicates, strict=False) if not (r.failure or s.failure)]
         apart = max(abs(r.objective - many.replicates[r.number].objective) for r in same)
         print(json.dumps({
             "benchmark": "bootstrap", "case": name, **trial.summary(), "objective": round(first.objective, 3),
             "fit_compile": round(compiled - again, 2), "fit": round(again, 3), "fit_cpu": round(fit_cpu, 3),
             "alone": asked.alone, "alone_s": round(alone_s, 2), "alone_cpu": round(alone_cpu, 2),
-            "replicates": asked.replicates, "together": asked.together, "compile": round(made, 2),
+            "replicates": asked.replicates, "together": together, "compile": round(made, 2),
             "together_s": round(many_s, 2), "together_cpu": round(many_cpu, 2), "failed": len(many.failures),
             "a_second": [round(asked.alone / alone_s, 1), round(asked.replicates / many_s, 1)],
             "a_cpu_second": [round(asked.alone / alone_cpu, 1), round(asked.replicates / many_cpu, 1)],

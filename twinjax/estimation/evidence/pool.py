@@ -98,7 +98,8 @@ class Pool:
             total = float(lane.weights[used] @ objective[k][used]) + prior
             sound = np.isfinite(total) and settled[k][used].all() and np.isfinite(eta[k][used]).all()
             by_x = lane.weights[used] @ gradient[k][used] + slope
-            values.append((total if sound else np.inf, self.roundness.T @ by_x, np.where(used[:, None], eta[k], 0.0)))
+            next_from = np.where(np.isfinite(eta[k]), eta[k], lane.eta)  # of those without weight too
+            values.append((total if sound else np.inf, self.roundness.T @ by_x, next_from))
         return values
 
 

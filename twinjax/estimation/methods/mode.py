@@ -177,10 +177,11 @@ class AbstractConditional(AbstractObjective):
             return jnp.any(~c.done) & (c.turns < self.max_inner)
 
         def turn(c: _Search) -> _Search:
-            local = predictor.local(predictor.every(x, c.trial, design), x, design, order=1, eta=1)
+            asked = _asked(design, c.done)
+            local = predictor.local(predictor.every(x, c.trial, design), x, asked, order=1, eta=1)
             case = Case(local, typical, design.observed, design.covariates)
             joint, slope, curvature = jax.vmap(assess)(c.trial, case)
-            better = (joint <= c.joint) & jnp.isfinite(joint)
+            better = ~c.done & (joint <= c.joint) & jnp.isfinite(joint)
             gained = (c.joint - joint) / c.expected
             less = jnp.where(gained > 0.5, 0.1, jnp.where(gained > 0.25, 0.3, 1.0))
             damping = jnp.where(better, c.damping * less, jnp.maximum(c.damping, 1e-2) * 5.0)
@@ -248,6 +249,12 @@ def _variance_at(predictor: Predictor, x: Any, case: Case) -> Any:
     if case.typical is None:
         return None
     return expand(case.typical, predictor.coordinates(x, jnp.zeros(len(predictor.population.etas)), case.covariates))
+
+
+def _asked(design: Design, done: Any) -> Design:
+    """The design of a turn: those who are done are solved no further than to their first sample, and not looked at."""
+    time = design.problem.time
+    return eqx.tree_at(lambda d: d.problem.time, design, jnp.where(done[:, None], time[:, :1], time))
 
 
 def _corrected(hessian: Any, moved: Any, bent: Any) -> Any:
