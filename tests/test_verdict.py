@@ -100,6 +100,14 @@ def test_directions_that_the_data_do_not_fix():
     assert "along cl and v: these" in flat or "along v and cl: these" in flat
 
 
+def test_parameters_that_data_set_no_limit_to():
+    def flat(names):
+        return np.diag([0.0 if n == "ka" else 100.0 for n in names])
+
+    (said,) = fitted({"ka": 4.7e43}, r=flat).doubts
+    assert said.startswith("The objective does not change with ka (4.7e+43): no standard errors.")
+
+
 def test_poorly_known_parameters():
     def loose(names):
         return np.diag([0.5 if n == "ka" else 100.0 for n in names])

@@ -18,6 +18,10 @@ _POOR = 100.0
 """A relative standard error (%) above which a positive parameter is called poorly known."""
 _ILL = 1e3
 """A condition number of the correlation matrix above which it is called ill-conditioned."""
+_NOTHING = 1e-6
+"""Half a second derivative, in logarithms mostly, below which data say nothing of a parameter: it may be a thousand
+times as large.
+"""
 _WORSE = 0.1
 """Ends whose objectives differ by less are the same optimum."""
 
@@ -53,6 +57,11 @@ def ill_conditioned(
     if not np.all(np.isfinite(uncertainty.r)) or not len(estimated):
         return []
     if not uncertainty.known:
+        ran = [f"{n} ({theta[n]:.2g})" for n, r in zip(estimated, np.diag(uncertainty.r), strict=True)
+               if abs(r) < _NOTHING]  # fmt: skip
+        if ran:
+            return [f"The objective does not change with {' and '.join(ran)}: no standard errors. These data set them "
+                    "no limit: fix them, or leave out what they stand for."]  # fmt: skip
         along = _named(np.linalg.eigh(uncertainty.r)[1][:, 0], estimated)
         return ["The objective is not at a minimum in every direction (R is not positive definite): no standard "
                 f"errors. It is flat or falls along {along}: these data may not tell them."]  # fmt: skip
