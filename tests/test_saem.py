@@ -12,6 +12,7 @@ from twinjax.estimation.centring import centring
 from twinjax.estimation.diagnosis.simulation import simulate_trial
 from twinjax.estimation.engine import Engine
 from twinjax.estimation.evidence.trace import Trace, level, long_run_variance
+from twinjax.estimation.methods import maximisation
 from twinjax.models import OneCompartment, OneCompartmentOral
 
 THEOPHYLLINE = tj.Population(
@@ -275,3 +276,15 @@ def test_a_second_fit_compiles_nothing(theo_fit):
     jax.monitoring.register_event_duration_secs_listener(listen)
     tj.fit(THEOPHYLLINE.with_theta({"cl": 3.1}), theophylline(), method=quick, covariance=False)
     assert not compiled
+
+
+def test_parameters_that_bend_predictions_alike_do_not_hold_up_the_others():
+    """The curvature of linear predictions is singular along the differences of three parameters, the objective is not."""
+    alike = np.outer([1.0, 0.42, 0.63, 1.2], [1.0, 0.42, 0.63, 1.2]) * 370.0 + np.diag([0.0, 0.0, 0.0, 2000.0])
+    true = alike + np.diag([300.0, 250.0, 400.0, 0.0])
+    x, rest = np.array([0.4, -0.3, 0.5, 0.6]), np.zeros((4, 4))
+    for _ in range(40):
+        step = -np.asarray(maximisation._step(true @ x, alike + rest))
+        rest = maximisation._KEPT * (np.asarray(maximisation._corrected(alike + rest, step, true @ step)) - alike)
+        x = x + step
+    assert np.abs(x).max() < 1e-6  # a standard error of such parameters is 0.05

@@ -5,7 +5,9 @@
 - probabilities of a mixture's classes: their means given the data;
 - an additive, proportional or log-normal error of quantified values: the mean square;
 - everything else (no random effect, combined errors, censored values): a Newton step along the gradient of the
-  complete data, whose conditional mean is the gradient of the likelihood (Fisher's identity).
+  complete data, whose conditional mean is the gradient of the likelihood (Fisher's identity). Its curvature is that of
+  predictions linear in the parameters, corrected by how the gradient changed along the last steps, at the same draws:
+  where several parameters bend a prediction alike, the first says next to nothing of the differences between them.
 
 Of a mixture every subject takes part once in each class, as much as that class is probable at its draws (Lavielle &
 Mbogning 2014, doi:10.1007/s11222-013-9396-2): `members` are subjects, class after class.
@@ -35,6 +37,8 @@ from twinjax.population.variability import BoxCoxScale, LogScale
 _CLOSED = {Additive: "additive", Proportional: "proportional", LogNormalError: "lognormal"}
 _LONGEST = 0.3
 """The longest Newton step in an unconstrained parameter, 35 % for positive ones."""
+_KEPT = 0.95
+"""Of what the last steps met of curvature, from one iteration to the next, as parameters move on."""
 _WIDER = 1.35
 """The most that a residual error grows in an iteration while variances cool: one bad step of the rest cannot turn all
 data into noise.
@@ -85,7 +89,8 @@ class Statistics(eqx.Module):
 
     **Parameters**: `share` `(members,)`, how probable the class is; `first` `(members, etas)` and `second` `(members,
     etas, etas)`, conditional moments of phi in it, times that; `squares` and `counts` `(closed,)`, mean squared
-    standardised residuals and of how many; `curvature` `(general, general)`.
+    standardised residuals and of how many; `curvature` and `rest` `(general, general)`, that of predictions
+    linear in the parameters and what the last steps met beyond it.
     """
 
     share: Any
@@ -94,16 +99,15 @@ class Statistics(eqx.Module):
     squares: Any
     counts: Any
     curvature: Any
+    rest: Any
 
     @staticmethod
     def none(split: Split) -> Statistics:
         """Before the first draw."""
         members, etas, _ = split.centre.shape
-        return Statistics(
-            jnp.zeros(members), jnp.zeros((members, etas)), jnp.zeros((members, etas, etas)),
-            jnp.zeros(len(split.closed)), jnp.zeros(len(split.closed)),
-            jnp.zeros((len(split.general), len(split.general))),
-        )  # fmt: skip
+        closed, square = jnp.zeros(len(split.closed)), jnp.zeros((len(split.general), len(split.general)))
+        first, second = jnp.zeros((members, etas)), jnp.zeros((members, etas, etas))
+        return Statistics(jnp.zeros(members), first, second, closed, closed, square, square)
 
     def moments(self, mu: Any, subjects: int) -> tuple[Any, Any]:
         """Conditional mean `(subjects, etas)` and variance of each random effect, phi less its mean `mu`."""
@@ -141,20 +145,27 @@ def maximise(
     classes = weight.shape[0]
     weight = weight.reshape(classes * subjects, -1)  # (members, chains)
     phi = jnp.tile(chains.eta.reshape(subjects, -1, etas), (classes, 1, 1)) + centre(split, x)[:, None]
-    slope, new_curvature = _newton(predictor, design, split, x, chains, weight.reshape(-1))
+    slope, new_curvature, _ = _newton(predictor, design, split, x, chains, weight.reshape(-1))
     now = Statistics(
         jnp.sum(weight, axis=1), jnp.einsum("sc,sci->si", weight, phi), jnp.einsum("sc,sci,scj->sij", weight, phi, phi),
         *_squares(predictor, design, split, x, chains, weight.reshape(-1)), new_curvature,
+        past.rest,
     )  # fmt: skip
     stats = jax.tree.map(lambda old, new: old + gain * (new - old), past, now)
     found = _closed_form(predictor, split, x, stats, subjects, cooling)
     if split.general:
         at = jnp.asarray(split.general)
-        g, h = slope, stats.curvature
+        known = stats.curvature + past.rest
+        g, h = slope, known
         if priors:
             by, twice = _prior(predictor, priors, x)
             g, h = g + by[at], h + twice[at][:, at]
-        found = found.at[at].set(x[at] - gain * _step(g, h))
+        step = -gain * _step(g, h)
+        found = found.at[at].set(x[at] + step)
+        if split.reaching:
+            there, _, sound = _newton(predictor, design, split, x.at[at].add(step), chains, weight.reshape(-1))
+            met = jnp.where(sound, _corrected(known, step, there - slope), known) - stats.curvature
+            stats = eqx.tree_at(lambda s: s.rest, stats, _KEPT * met)
     if priors:
         found = _with_priors(predictor, split, priors, found, stats, subjects)
     return found, stats
@@ -234,12 +245,15 @@ def _each(chains: Chains, f: Any) -> Any:
     return jnp.tile(chains.eta, (f.shape[0] // chains.eta.shape[0], 1))
 
 
-def _newton(predictor: Predictor, design: Design, split: Split, x: Any, chains: Chains, weight: Any) -> tuple[Any, Any]:
-    """Gradient and curvature of the complete data's -2 log L in the general parameters, eta held."""
+def _newton(
+    predictor: Predictor, design: Design, split: Split, x: Any, chains: Chains, weight: Any
+) -> tuple[Any, Any, Any]:
+    """Gradient and curvature of the complete data's -2 log L in the general parameters, eta held; whether all draws
+    that are solved where they were made are solved at `x`.
+    """
     if not split.general:
-        return jnp.zeros(0), jnp.zeros((0, 0))
-    p, outputs = predictor.population, output_names(predictor.population.model)
-    f = jnp.where(chains.solved[:, None], chains.f, 1.0)
+        return jnp.zeros(0), jnp.zeros((0, 0)), jnp.array(True)
+    p, outputs, f = predictor.population, output_names(predictor.population.model), chains.f
     slope = jnp.zeros((*f.shape, 0))
     if split.reaching:
 
@@ -247,8 +261,10 @@ def _newton(predictor: Predictor, design: Design, split: Split, x: Any, chains: 
             return predictor.solve(predictor.every(x, _each(chains, f), design), x, design)[0]
 
         basis = jnp.eye(len(x))[jnp.asarray(split.reaching)]
-        slope = jax.vmap(lambda d: jax.jvp(solve, (x,), (d,))[1], out_axes=-1)(basis)
-        slope = jnp.where(jnp.isfinite(slope) & chains.solved[:, None, None], slope, 0.0)
+        f, slope = jax.vmap(lambda d: jax.jvp(solve, (x,), (d,)), out_axes=(None, -1))(basis)
+    lost = chains.solved & jnp.any(~jnp.isfinite(f) & design.observed.there, axis=1)
+    f = jnp.where(chains.solved[:, None], f, 1.0)
+    slope = jnp.where(jnp.isfinite(slope) & chains.solved[:, None, None], slope, 0.0)
     into = jnp.eye(len(x))[:, jnp.asarray(split.general)]
     rank = jnp.asarray([split.general.index(i) for i in split.reaching], int)
 
@@ -262,15 +278,27 @@ def _newton(predictor: Predictor, design: Design, split: Split, x: Any, chains: 
 
     g, h = jax.vmap(one)(design.observed, f, slope, _each(chains, f))
     g, h = (jnp.where(jnp.isfinite(a), a, 0.0) for a in (g, h))
-    return jnp.einsum("r,ri->i", weight, g), jnp.einsum("r,rij->ij", weight, h)
+    return jnp.einsum("r,ri->i", weight, g), jnp.einsum("r,rij->ij", weight, h), ~jnp.any(lost)
+
+
+def _corrected(curvature: Any, moved: Any, bent: Any) -> Any:
+    """A curvature made to agree with how the gradient changed along a step, where it rose: BFGS's update."""
+    expected = curvature @ moved
+    ours, theirs = moved @ expected, moved @ bent
+    rose = theirs > 1e-8 * jnp.sqrt((moved @ moved) * (bent @ bent))
+    gone = jnp.where(ours > 0, jnp.outer(expected, expected) / jnp.where(ours > 0, ours, 1.0), 0.0)
+    return curvature + jnp.where(rose, jnp.outer(bent, bent) / jnp.where(rose, theirs, 1.0) - gone, 0.0)
 
 
 def _step(g: Any, h: Any) -> Any:
-    """A Newton step, downhill though the curvature be negative, and not too long."""
+    """A Newton step, downhill though the curvature be negative, and not too long along any of its axes: one that is
+    nearly flat takes nothing from the others.
+    """
     scale = jnp.sqrt(jnp.maximum(jnp.abs(jnp.diag(h)), 1e-12))
     values, vectors = jnp.linalg.eigh(h / scale[:, None] / scale[None, :])
-    turned = vectors.T @ (g / scale)
-    step = (vectors @ (turned / jnp.maximum(jnp.abs(values), 1e-3))) / scale
+    along = vectors.T @ (g / scale) / jnp.maximum(jnp.abs(values), 1e-3)
+    each = vectors / scale[:, None] * along
+    step = jnp.sum(each * jnp.minimum(1.0, _LONGEST / jnp.maximum(jnp.max(jnp.abs(each), axis=0), 1e-12)), axis=1)
     return step * jnp.minimum(1.0, _LONGEST / jnp.maximum(jnp.max(jnp.abs(step)), 1e-12))
 
 
