@@ -284,7 +284,8 @@ def test_parameters_that_bend_predictions_alike_do_not_hold_up_the_others():
     true = alike + np.diag([300.0, 250.0, 400.0, 0.0])
     x, rest = np.array([0.4, -0.3, 0.5, 0.6]), np.zeros((4, 4))
     for _ in range(40):
-        step = -np.asarray(maximisation._step(true @ x, alike + rest))
-        rest = maximisation._KEPT * (np.asarray(maximisation._corrected(alike + rest, step, true @ step)) - alike)
+        known = maximisation._definite(alike + rest)
+        step = -np.asarray(maximisation._step(true @ x, known))
+        rest = maximisation._KEPT * (np.asarray(maximisation._corrected(known, step, true @ step)) - alike)
         x = x + step
     assert np.abs(x).max() < 1e-6  # a standard error of such parameters is 0.05

@@ -155,7 +155,7 @@ def maximise(
     found = _closed_form(predictor, split, x, stats, subjects, cooling)
     if split.general:
         at = jnp.asarray(split.general)
-        known = stats.curvature + past.rest
+        known = _definite(stats.curvature + past.rest)
         g, h = slope, known
         if priors:
             by, twice = _prior(predictor, priors, x)
@@ -282,22 +282,37 @@ def _newton(
 
 
 def _corrected(curvature: Any, moved: Any, bent: Any) -> Any:
-    """A curvature made to agree with how the gradient changed along a step, where it rose: BFGS's update."""
+    """A positive definite curvature made to agree with how the gradient changed along a step, where it rose: BFGS's
+    update, which stays so.
+    """
     expected = curvature @ moved
     ours, theirs = moved @ expected, moved @ bent
-    rose = theirs > 1e-8 * jnp.sqrt((moved @ moved) * (bent @ bent))
-    gone = jnp.where(ours > 0, jnp.outer(expected, expected) / jnp.where(ours > 0, ours, 1.0), 0.0)
-    return curvature + jnp.where(rose, jnp.outer(bent, bent) / jnp.where(rose, theirs, 1.0) - gone, 0.0)
+    rose = (theirs > 1e-8 * jnp.sqrt((moved @ moved) * (bent @ bent))) & (ours > 0)
+    more = jnp.outer(bent, bent) / jnp.where(rose, theirs, 1.0)
+    return curvature + jnp.where(rose, more - jnp.outer(expected, expected) / jnp.where(rose, ours, 1.0), 0.0)
+
+
+def _axes(h: Any) -> tuple[Any, Any, Any]:
+    """Eigenvalues and vectors of a curvature in units in which its diagonal is one, and these units; none of the values
+    negative or next to nothing.
+    """
+    scale = jnp.sqrt(jnp.maximum(jnp.abs(jnp.diag(h)), 1e-12))
+    values, vectors = jnp.linalg.eigh(h / scale[:, None] / scale[None, :])
+    return jnp.maximum(jnp.abs(values), 1e-3), vectors, scale
+
+
+def _definite(h: Any) -> Any:
+    """A positive definite curvature in place of one that may be none."""
+    values, vectors, scale = _axes(h)
+    return scale[:, None] * (vectors * values @ vectors.T) * scale[None, :]
 
 
 def _step(g: Any, h: Any) -> Any:
     """A Newton step, downhill though the curvature be negative, and not too long along any of its axes: one that is
     nearly flat takes nothing from the others.
     """
-    scale = jnp.sqrt(jnp.maximum(jnp.abs(jnp.diag(h)), 1e-12))
-    values, vectors = jnp.linalg.eigh(h / scale[:, None] / scale[None, :])
-    along = vectors.T @ (g / scale) / jnp.maximum(jnp.abs(values), 1e-3)
-    each = vectors / scale[:, None] * along
+    values, vectors, scale = _axes(h)
+    each = vectors / scale[:, None] * (vectors.T @ (g / scale) / values)
     step = jnp.sum(each * jnp.minimum(1.0, _LONGEST / jnp.maximum(jnp.max(jnp.abs(each), axis=0), 1e-12)), axis=1)
     return step * jnp.minimum(1.0, _LONGEST / jnp.maximum(jnp.max(jnp.abs(step)), 1e-12))
 
