@@ -25,8 +25,11 @@ NAMES = ("cl", "v1", "q2", "v2", "q3", "v3", "ke0", "ce50")
 def prior(kind: str = "") -> tj.Population:
     """Eleveld et al.; typical values of a patient are covariates. Q2 and Q3 follow the individual's V2 and V3, as in the source,
     which correlates their random effects; the residual error varies between patients too. Wrong ones by `kind`.
+
+    The table's values for random effects are called variances where it is transcribed; by the trial's own data those of the
+    kinetics are standard deviations (`trials.py` has the likelihoods), and so all are taken to be.
     """
-    variance = {
+    deviation = {
         "v1": 0.610,
         "v2": 0.565,
         "v3": 0.597,
@@ -38,12 +41,12 @@ def prior(kind: str = "") -> tj.Population:
     }
     linked = {}
     for q, v in (("q2", "v2"), ("q3", "v3")):
-        variance[q] += 0.75**2 * variance[v]
-        linked[q, v] = 0.75 * (variance[v] / variance[q]) ** 0.5
-    scatter = {"bis.additive": 0.230**0.5}
+        deviation[q] = float(np.hypot(deviation[q], 0.75 * deviation[v]))
+        linked[q, v] = 0.75 * deviation[v] / deviation[q]
+    scatter = {"bis.additive": 0.230}
     if kind == "structure":
         cv = {"v1": 0.0404, "v3": 0.1435, "cl": 0.1005, "q3": 0.1179}
-        variance, linked = {n: float(np.log1p(v**2)) for n, v in cv.items()} | {"ce50": 0.242}, {}
+        deviation, linked = {n: float(np.log1p(v**2)) ** 0.5 for n, v in cv.items()} | {"ce50": 0.242}, {}
     base = propofol(35.0, 70.0, 170.0)
     model = PropofolBIS(**{n: v if n in ("deep", "shallow", "base") else 1.0 for n, v in leaves(base).items()})
     if kind == "no covariates":
@@ -52,7 +55,7 @@ def prior(kind: str = "") -> tj.Population:
         model = PropofolBIS(**(leaves(model) | {"cl": 1.5}))
     known = "schnider" if kind == "structure" else "eleveld"
     found = tj.Population(
-        model, variability={n: v**0.5 for n, v in variance.items()} | scatter, correlations=linked, residual={"bis": tj.Additive(8.03)},
+        model, variability=deviation | scatter, correlations=linked, residual={"bis": tj.Additive(8.03)},
         covariates={} if kind == "no covariates" else {n: tj.Power(f"{known}.{n}", 1.0, 1.0) for n in NAMES},
     )  # fmt: skip
     return c.halved(found) if kind == "biased" else found
