@@ -308,6 +308,12 @@ def mavoglurant(data: Path) -> Case:
     }  # fmt: skip
 
 
+def sampled(case: Case) -> Case:
+    """The same by SAEM, its objective by importance sampling."""
+    population, trial, how, reference = case
+    return population, trial, {**how, "method": tj.SAEM().then(tj.ImportanceSampling())}, reference
+
+
 # ------------------------------------------------------------------------------------------------------------ the others
 
 
@@ -379,7 +385,7 @@ def warfarin_lag(data: Path) -> Case:
 CASES: dict[str, Callable[[Path], Case]] = {
     "hiv to day 60": lambda d: hiv(d, 60.0, None), "hiv M3": lambda d: hiv(d, None, 2.0), "hiv": lambda d: hiv(d, None, None),
     "schnider": schnider, "phenobarbital": phenobarbital, "warfarin lag": warfarin_lag, "nimotuzumab": nimotuzumab,
-    "mavoglurant": mavoglurant, "eleveld, one error": lambda d: eleveld(d, scatter=False), "eleveld": lambda d: eleveld(d, scatter=True),
+    "mavoglurant": mavoglurant, "mavoglurant, SAEM": lambda d: sampled(mavoglurant(d)), "eleveld, one error": lambda d: eleveld(d, scatter=False), "eleveld": lambda d: eleveld(d, scatter=True),
 }  # fmt: skip
 
 

@@ -107,6 +107,12 @@ def test_parameters_that_data_set_no_limit_to():
     (said,) = fitted({"ka": 4.7e43}, r=flat).doubts
     assert said.startswith("The objective does not change with ka (4.7e+43): no standard errors.")
 
+    def small(names):  # a second derivative that is small in the units of a parameter that is no logarithm
+        return np.diag([1e-9 if n == "bioavailability" else -1.0 if n == "ka" else 100.0 for n in names])
+
+    (said,) = fitted(r=small).doubts
+    assert "does not change" not in said
+
 
 def test_poorly_known_parameters():
     def loose(names):

@@ -19,8 +19,8 @@ _POOR = 100.0
 _ILL = 1e3
 """A condition number of the correlation matrix above which it is called ill-conditioned."""
 _NOTHING = 1e-6
-"""Half a second derivative, in logarithms mostly, below which data say nothing of a parameter: it may be a thousand
-times as large.
+"""Half a second derivative in the logarithm of a parameter below which data say nothing of it: whatever its value, the
+objective is the same.
 """
 _WORSE = 0.1
 """Ends whose objectives differ by less are the same optimum."""
@@ -57,8 +57,9 @@ def ill_conditioned(
     if not np.all(np.isfinite(uncertainty.r)) or not len(estimated):
         return []
     if not uncertainty.known:
+        positive = {n for n, b in population.bounds if b.lower == 0.0 and math.isinf(b.upper)}  # those in logarithms
         ran = [f"{n} ({theta[n]:.2g})" for n, r in zip(estimated, np.diag(uncertainty.r), strict=True)
-               if abs(r) < _NOTHING]  # fmt: skip
+               if n in positive and abs(r) < _NOTHING]  # fmt: skip
         if ran:
             return [f"The objective does not change with {' and '.join(ran)}: no standard errors. These data set them "
                     "no limit: fix them, or leave out what they stand for."]  # fmt: skip

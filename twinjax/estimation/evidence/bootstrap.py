@@ -148,7 +148,8 @@ def bootstrap(
 
     **Parameters**: `kind`, default `Case()`, or `Parametric()`; `first`, number of the first replicate, to do them in
     parts (`Bootstrap.joined`); `optimiser`, in coordinates in which the objective is round; `together`, how many are
-    searched side by side (those that do not settle so are searched again by `optimiser`); `level` of the intervals;
+    searched side by side, to its gradient tolerance (those that do not settle so are searched again by `optimiser`; a
+    trial that is divided into buckets or among hosts is searched one by one all the same); `level` of the intervals;
     `keep`, a file to which each replicate is written when it is done: a bootstrap that was stopped goes on from it;
     `progress`, called after each replicate.
     **Raises** `ValueError` for a method with no objective at its end, a stratum that is not one, `together` below one,
@@ -188,7 +189,7 @@ def bootstrap(
     found, began, before = dict(known), time.perf_counter(), len(known)
     left = [number for number in wanted if number not in known]
     if together > 1 and engine.whole:
-        pool = Pool(engine, x, rounded, together, ROUND.gradient_tolerance, 4 * ROUND.max_steps)
+        pool = Pool(engine, x, rounded, together, getattr(optimiser, "gradient_tolerance", ROUND.gradient_tolerance))
         each = (replicate(end) if end.settled else one(end.number) for end in pool.search(left, draw))
     else:
         each = map(one, left)

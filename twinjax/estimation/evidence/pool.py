@@ -24,6 +24,9 @@ _ARMIJO = 1e-4
 _TRIES = 12
 """Steps that are tried along one direction."""
 
+_TURNS = 400
+"""Evaluations of a search."""
+
 _LONGEST = 3.0
 """Of a step, in coordinates in which the fit's objective has the unit matrix for its second derivative."""
 
@@ -44,14 +47,12 @@ class Pool:
     """Searches in lanes: BFGS with a backtracking line search in each, all of them evaluated by one call a turn.
 
     **Parameters**: `engine`, of the fit; `x`, where searches begin; `roundness`, as of `again.roundness`; `lanes`, how
-    many side by side; `tolerance`, largest gradient in round coordinates; `turns`, the most evaluations of a search.
+    many side by side; `tolerance`, largest gradient in round coordinates.
     """
 
-    def __init__(
-        self, engine: Engine, x: np.ndarray, roundness: np.ndarray, lanes: int, tolerance: float, turns: int
-    ) -> None:
+    def __init__(self, engine: Engine, x: np.ndarray, roundness: np.ndarray, lanes: int, tolerance: float) -> None:
         self.engine, self.x, self.roundness = engine, x, roundness
-        self.lanes, self.tolerance, self.turns = lanes, tolerance, turns
+        self.lanes, self.tolerance = lanes, tolerance
         self.own: list[_Lane | None] = [None] * lanes
         self._structure = jax.tree.structure(engine.design)
 
@@ -69,7 +70,7 @@ class Pool:
                 return
             values = self._evaluated()
             for k, lane in enumerate(self.own):
-                if lane is not None and lane.told(*values[k], self.tolerance, self.turns):
+                if lane is not None and lane.told(*values[k], self.tolerance):
                     self.own[k] = None
                     yield End(lane.number, self.x + self.roundness @ lane.u, lane.f, lane.steepest, lane.settled)
 
@@ -121,7 +122,7 @@ class _Lane:
         """The largest gradient."""
         return float(np.max(np.abs(self.g), initial=0.0))
 
-    def told(self, f: float, g: np.ndarray, eta: np.ndarray, tolerance: float, turns: int) -> bool:
+    def told(self, f: float, g: np.ndarray, eta: np.ndarray, tolerance: float) -> bool:
         """What the point tried has; whether the search has ended."""
         self.turn += 1
         first = self.turn == 1
@@ -131,13 +132,13 @@ class _Lane:
             self.u, self.f, self.g, self.eta, self.tries = self.trial, f, g, eta, 0
             self.settled = self.steepest <= tolerance
             self._turn_to()
-            return self.settled or self.turn >= turns
+            return self.settled or self.turn >= _TURNS
         self.settled = False
         self.tries += 1
         rise = f - self.f - foretold
         self.length *= np.clip(-0.5 * foretold / rise, 0.1, 0.5) if np.isfinite(rise) and rise > 0 else 0.2
         self.trial = self.u + self.length * self.move
-        return first or self.tries >= _TRIES or self.turn >= turns
+        return first or self.tries >= _TRIES or self.turn >= _TURNS
 
     def _learn(self, step: np.ndarray, change: np.ndarray) -> None:
         """BFGS's update of the inverse second derivative."""
