@@ -33,8 +33,10 @@ class FOCEI(AbstractConditional):
         """
         super().check(population, observed)
         if population.varying_errors and observed.censoring:
-            raise ValueError(f"{self.name}, by which SAEM and importance sampling find modes too, knows too little "
-                             "of a censored value whose residual error varies between people; use Laplace()")  # fmt: skip
+            raise ValueError(
+                f"{self.name}, by which SAEM and importance sampling find modes too, knows too little of a censored "
+                "value whose residual error varies between people; use Laplace()"
+            )
         several = [n for n, e in population.errors(population.theta).likelihoods.items() if e.reads]
         if several:
             raise ValueError(f"{self.name} has only an expected curvature, which says too little of the likelihood of "
