@@ -117,6 +117,8 @@ class Case:
                 used = compound["Protocol"]
                 forms = {f["Name"] for f in used.get("Formulations", [])}
                 form, into = FORMS[next(iter(forms))] if forms else ("", "venous")
+                if "sustained" in name.lower() and form != "sustained release":
+                    raise KeyError("sustained release, which the simulation gives as a solution")
                 if "sol fed" in simulation["Name"].replace("  ", " "):
                     form = "solution fed"
                 self.form, self.into = form, into
@@ -224,7 +226,9 @@ def run(files: list[Path], each: bool, tight: bool) -> dict[str, Any]:
                     "profiles": len(chosen),
                     "concentrations": _error([predicted[i] for i in chosen], [own[i].values for i in chosen]),
                     "auc": _error([[areas[i][0]] for i in chosen], [[areas[i][1]] for i in chosen]),
-                }  # fmt: skip
+                }
+                if again := [i for i in chosen if max(len(d) for d in own[i].given.values()) > 1]:
+                    table[key]["auc_repeated_doses"] = _error(*([[areas[i][k]] for i in again] for k in (0, 1)))
     return table
 
 

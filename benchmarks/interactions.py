@@ -30,6 +30,7 @@ import numpy as np
 import twinjax as tj
 from twinjax.bodies import body, library
 from twinjax.bodies.library import VERAPAMIL, itraconazole, midazolam, verapamil
+from twinjax.bodies.library.fluvoxamine import MALEATE
 from twinjax.bodies.library.verapamil import HYDROCHLORIDE
 from twinjax.drugs import agreement
 from twinjax.models.pbpk import WholeBody
@@ -40,8 +41,11 @@ SUBJECTS = {"Yu 2004": (23.3, 172.9, 66.9)}
 """Age, height and weight of studies that the designs say differ: Koreans (Midazolam-Model, individuals)."""
 PERPETRATORS = ("Carbamazepine", "Cimetidine", "Clarithromycin", "Efavirenz", "Erythromycin", "Fluconazole", "Fluvoxamine",
                 "Rifampicin")  # fmt: skip
-TABLETS = ("Carbamazepine", "Efavirenz")
 """Those that are one drug and have parameters: functions of `twinjax.bodies.library`."""
+TABLETS = ("Carbamazepine", "Efavirenz")
+"""Those of them whose tablets do not dissolve at once."""
+SALTS = {"Fluvoxamine": MALEATE}
+"""Base in a dose of those that are given as a salt."""
 WHY_NOT = {
     "Hyperforin": "extracts of St John's wort differ, and hyperforin has no parameters in twinjax.bodies.library",
 }
@@ -130,7 +134,8 @@ def perpetrators(row: dict[str, str]) -> tuple[str, dict[str, Any], dict[str, fl
     if name not in PERPETRATORS:
         raise Left(WHY_NOT.get(name, f"the perpetrator {name} has no parameters in twinjax.bodies.library"))
     own = name.lower()
-    return name, {own: getattr(library, own)()}, {f"{'tablet' if name in TABLETS else 'stomach'}.{own}": 1.0}
+    into = f"{'tablet' if name in TABLETS else 'stomach'}.{own}"
+    return name, {own: getattr(library, own)()}, {into: SALTS.get(name, 1.0)}
 
 
 class Study:

@@ -60,6 +60,12 @@ def test_a_course_with_its_profile():
     np.testing.assert_allclose(np.asarray(regimen.rate)[:4] * 3.0, np.asarray(regimen.amount)[:4])
 
 
+def test_sustained_release_is_not_run_as_a_solution():
+    told = snapshot()
+    told["ObservedData"][0]["Name"] = told["Simulations"][0]["ObservedData"][0] = "Sustained release"
+    assert script.cases(told, "Rifampicin") == ([], 1)
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"who": "child"}, {"drug": "Midazolam"}, {"Compartment": "Urine"}, {"Data type": "individual"}, {"last": 30.0}],

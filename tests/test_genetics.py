@@ -16,7 +16,7 @@ from twinjax.genetics import (
     warfarin,
     warfarin_dose,
 )
-from twinjax.genetics.frequencies import ANCESTRIES
+from twinjax.genetics.frequencies import ANCESTRIES, FREQUENCY
 
 
 def test_warfarin_dose_table(shared_data):
@@ -118,6 +118,27 @@ def test_vkorc1_beside_another_count(ancestry, a):
     found = diplotypes("VKORC1", ancestry)
     mine = found["A/A"] + 0.5 * found["G/A"]
     assert mine == pytest.approx(a, abs=0.03)  # two standard errors of a half counted in 1,000 chromosomes
+
+
+def test_alleles_that_nobody_counted(shared_data):
+    """Blank cells of CPIC's table of CYP2C9 are None, zeros are 0; shares that add up to 1.00001 are divided by it."""
+    table = pd.read_csv(
+        shared_data / "physiology/pgx/CYP2C9_allele_frequency_by_population.csv", skiprows=1, index_col=0
+    )
+    for allele, shares in FREQUENCY["CYP2C9"].items():
+        assert [s is None for s in shares] == list(table.loc[allele].isna())[:9]
+    assert FREQUENCY["CYP2D6"]["*53"].count(None) == 5
+    assert sum(diplotypes("CYP2C9", "Sub-Saharan African").values()) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_a_person_with_another_allele_is_refused_in_words():
+    """Two in five sub-Saharan Africans hold an allele of CYP2D6 that is not listed."""
+    table = diplotypes("CYP2D6", "Sub-Saharan African")
+    assert sum(f for d, f in table.items() if "other" in d) == pytest.approx(0.384, abs=5e-4)  # as `draw` says
+    with pytest.raises(ValueError, match="alleles of CYP2D6 whose activity is not known; draw such people again"):
+        activity("CYP2D6", "*1/other")
+    with pytest.raises(ValueError, match=r"clearance is not known for CYP2C9 '\*1/other'"):
+        warfarin("*1/other")
 
 
 def test_warfarin_by_what_is_drawn():

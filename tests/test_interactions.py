@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from twinjax.bodies import body
-from twinjax.bodies.library import midazolam, rifampicin
+from twinjax.bodies.abundance import MEASURED
+from twinjax.bodies.library import erythromycin, midazolam, rifampicin
 from twinjax.drugs import guest_limit
 from twinjax.physiology import person
 
@@ -69,6 +70,31 @@ def test_a_racemate_is_two_drugs():
     molar = float(study.drugs["r_verapamil"].molar_mass)
     np.testing.assert_allclose(np.asarray(given.amount)[[0, 6]] * molar / 1e3, 37.03069, rtol=2e-5)  # molar masses
     assert np.asarray(given.amount)[5] == 0.0  # padded
+
+
+@pytest.mark.parametrize(
+    ("perpetrator", "mg", "into", "umol"),
+    [
+        ("Fluvoxamine", "100", "stomach.fluvoxamine", 73.28 / 318.335e-3),  # mg and g/mol as the published models have
+        ("Carbamazepine", "400", "tablet.carbamazepine", 400.0 / 236.2686e-3),
+        ("Erythromycin", "500", "stomach.erythromycin", 500.0 / 733.927e-3),
+        ("Verapamil", "80", "stomach.r_verapamil", 37.03069 / 454.611e-3),
+    ],
+)
+def test_doses_are_the_published_ones(perpetrator, mg, into, umol):
+    study = script.Study({**ROW, "Perpetrator": perpetrator, "Dose": mg}, {})
+    given = script.regimen(study, len(study.times), True, 113.0)
+    assert next(iter(study.into)) == into
+    np.testing.assert_allclose(np.asarray(given.amount)[0], umol, rtol=2e-5)  # masses of salts, to five digits
+
+
+def test_abundance_is_what_turnover_numbers_were_identified_with():
+    """Reference concentrations (umol/L) of carbamazepine's, erythromycin's and verapamil's models; CYP2D6 as PK-Sim has it."""
+    published = {"CYP1A2": 1.8, "CYP2B6": 1.56, "CYP2D6": 0.4, "CYP3A4": 4.32, "UGT2B7": 3.372}
+    assert {n: MEASURED.liver[n] for n in published} == published
+    assert MEASURED.uptake == {"OATP1B1": 1.0}
+    kcat = erythromycin().kinetics["CYP3A4"].kcat / 60.0
+    np.testing.assert_allclose(kcat * MEASURED.liver["CYP3A4"] * 1e3 / 40.0, 918.333, rtol=1e-6)  # pmol/min/mg, 40 mg/g
 
 
 def test_an_area_may_begin_after_midazolam_was_given():

@@ -94,6 +94,20 @@ def test_solvers_see_a_late_meal(single, divide):
     np.testing.assert_allclose(held, exact, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"lasting": 0.0}, "a meal lasts 0 h; give a time above zero"),
+        ({"lasting": -1.0}, "a meal lasts -1 h"),
+        ({"lasting": float("nan")}, "a meal lasts nan h"),
+        ({"count": 0}, "count is the number of meals, at least 1; it is 0"),
+    ],
+)
+def test_meals_that_are_none_are_refused(asked, message):
+    with pytest.raises(ValueError, match=message):
+        meal("lunch", at=4.0, **asked)
+
+
 def test_segments_absorb_what_yu_and_amidon_say(single):
     """F = 1 - (1 + 0.54 Peff)^-7 (cm/h), their rounded 2 / 1.75 cm x 199 min / 7; and a tablet that dissolves on the way."""
     peff = 0.8

@@ -43,7 +43,7 @@ MEASURED = Abundance(
         "CYP3A4": 4.32,
         "CYP3A5": 0.04,
         "UGT1A4": 2.32,
-        "UGT2B7": 3.316,
+        "UGT2B7": 3.372,
         "AADAC": 1.0,
     },
     gut={"CYP3A4": 0.0705 / (ENTEROCYTES * 0.65), "AADAC": 0.2545},
@@ -53,7 +53,8 @@ MEASURED = Abundance(
 )
 """CYPs of the liver Rodrigues 1999, Biochem Pharmacol 57:465, doi:10.1016/S0006-2952(98)00268-8 (CYP3A4 108 pmol/mg at
 40 mg/g); CYP3A4 of the gut 70.5 nmol in all (Paine et al. 1997, J Pharmacol Exp Ther 283:1552), in the enterocytes of
-0.65 kg of small intestine; UGT1A4 58 and UGT2B7 82.9 pmol/mg (Achour et al. 2014); AADAC and OATP1B1 of
-unknown abundance count as 1 umol/L, in which their published turnover numbers are. Half-lives of 36 h in liver (Obach
-et al. 2007; CYP2B6 32 h) and 23 h in gut (Greenblatt et al. 2003). All but Paine's as listed with the Open Systems
-Pharmacology models."""
+0.65 kg of small intestine; UGT1A4 58 pmol/mg (Achour et al. 2014); UGT2B7 as the published model of carbamazepine has
+it, in which its turnover number was identified (82.9 pmol/mg, which it cites from Achour, would be 3.316); AADAC and
+OATP1B1 of unknown abundance count as 1 umol/L, in which their published turnover numbers are. Half-lives of 36 h in
+liver (Obach et al. 2007; CYP2B6 32 h) and 23 h in gut (Greenblatt et al. 2003). All but Paine's as listed with the Open
+Systems Pharmacology models."""

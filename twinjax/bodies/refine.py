@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twinjax.dosing import Regimen
+from twinjax.drugs.compound import known
 from twinjax.models.pbpk import SEGMENTS, Bile, Intestine, Liver, SegmentedIntestine, WholeBody, ZonedLiver
 from twinjax.units import Clearance, Number, Rate, Scalar
 
@@ -81,4 +82,9 @@ def meal(kind: str, *, at: Scalar, lasting: Scalar = 0.5, every: Scalar = 24.0, 
     one `every` so many hours.
     **Raises** `ValueError` for meals that do not last, or none.
     """
+    long = known(lasting)
+    if long is not None and not long > 0.0:
+        raise ValueError(f"a meal lasts {long:g} h; give a time above zero")
+    if count < 1:
+        raise ValueError(f"count is the number of meals, at least 1; it is {count}")
     return Regimen.repeat(lasting, rate=1.0, into=f"meals.{kind}", at=at, every=every, count=count)

@@ -32,7 +32,9 @@ class ContextOfUse:
     ranges: Mapping[str, tuple[float, float]]
 
     def outside(self, **asked: Any) -> tuple[str, ...]:
-        """What of `asked` lies beyond the `ranges`, one sentence each; nothing is said of what is traced."""
+        """What of `asked` lies beyond the `ranges`, one sentence each, or is no number; of what is traced nothing is
+        said. Ends count as inside to a millionth, which single precision holds.
+        """
         said = []
         for name, value in asked.items():
             if isinstance(value, Tracer):
@@ -40,8 +42,9 @@ class ContextOfUse:
             low, high = self.ranges[name]
             values = np.asarray(value, float)
             least, most = float(np.min(values)), float(np.max(values))
-            if least < low * (1.0 - 1e-12) or most > high * (1.0 + 1e-12):
-                far = least if least < low else most
+            above = least >= low - 1e-6 * abs(low)
+            if not (above and most <= high + 1e-6 * abs(high)):
+                far = most if above else least
                 limits = f"{low:g}" if low == high else f"{low:g} to {high:g}"
                 said.append(f"{name.replace('_', ' ')} of {far:g}: compared with data at {limits} only")
         return tuple(said)

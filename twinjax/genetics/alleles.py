@@ -36,8 +36,8 @@ _PHENOTYPES = {
 def activity(gene: str, diplotype: str) -> float:
     """Activity score of two alleles, the sum of theirs: ``activity("CYP2D6", "*1/*4")`` is 1.
 
-    **Raises** `ValueError` for a gene or an allele that is not known (with the nearest), and for text that is not two
-    alleles.
+    **Raises** `ValueError` for a gene or an allele that is not known (with the nearest; ``other``, which `draw` may
+    yield, is one of them), and for text that is not two alleles.
     """
     return sum(_of(gene)[a] for a in alleles(gene, diplotype))
 
@@ -59,6 +59,11 @@ def alleles(gene: str, diplotype: str) -> tuple[str, str]:
     if len(parts) != 2:
         raise ValueError(f"{diplotype!r} is no diplotype; write two alleles, like '*1/*3'")
     for part in parts:
+        if part == "other":
+            raise ValueError(
+                f"'other' stands for alleles of {gene} whose activity is not known; draw such people again, "
+                "or give a score of your own"
+            )
         if part not in known:
             raise ValueError(f"{gene} has no allele {part!r} of known activity{suggestion(part, known)}")
     first, second = sorted(parts, key=lambda a: (len(a.split("x")[0]), a))

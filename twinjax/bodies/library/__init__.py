@@ -1,4 +1,9 @@
-"""Drugs with published parameters, ready for a body: one file a drug."""
+"""Drugs with published parameters, ready for a body: one file a drug.
+
+Doses are of the base. How much of it a salt holds stands with the drug: ``HYDROCHLORIDE`` in
+``twinjax.bodies.library.verapamil`` (half of which is each enantiomer), ``MALEATE`` in
+``twinjax.bodies.library.fluvoxamine``.
+"""
 
 from twinjax.bodies.library.carbamazepine import carbamazepine
 from twinjax.bodies.library.cimetidine import cimetidine

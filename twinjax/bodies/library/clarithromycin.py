@@ -11,7 +11,8 @@ def clarithromycin() -> Substance:
     """Clarithromycin, metabolised by CYP3A4, which it inactivates, and excreted by the kidneys.
 
     **Assumptions**: its renal plasma clearance of 1.75 mL/min/kg is filtration and the rest secretion, both of unbound
-    drug; tablets dissolve at once.
+    drug; tablets dissolve at once. PK-Sim has an inactivator compete for its enzyme too, with Ki = KI, except against
+    itself; that is left out.
     **Reference**: Open Systems Pharmacology, Clarithromycin-Model 1.2 (Moj et al. 2017, AAPS J 19:298,
     doi:10.1208/s12248-016-0009-9): fu Chu 1993; Km, turnover, kinact, permeability and renal clearance as listed there;
     blood:plasma 0.64 is a common value of body models, whose origin is not traced.

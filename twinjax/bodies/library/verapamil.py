@@ -14,18 +14,21 @@ FORMULATIONS = {"immediate release": None, "sustained release": 155.2445}
 """Time in which half dissolves (min)."""
 
 HYDROCHLORIDE = 454.611 / 491.072
-"""Verapamil in a dose that is given as its hydrochloride, as tablets' are."""
+"""Verapamil in a dose that is given as its hydrochloride, as tablets' are: 80 mg hold 37.03 mg of each enantiomer."""
 
 
 def verapamil(formulation: str = "immediate release") -> dict[str, Substance]:
-    """Both verapamils with their norverapamils, by name, to be joined with other drugs of a body: half a dose into
-    ``stomach.r_verapamil``, half into ``stomach.s_verapamil``, or into ``tablet`` where release is sustained.
+    """Both verapamils with their norverapamils, by name, to be joined with other drugs of a body: of tablets of
+    hydrochloride ``0.5 * HYDROCHLORIDE * mg`` (base) into ``stomach.r_verapamil``, as much into
+    ``stomach.s_verapamil``, or into ``tablet`` where release is sustained.
 
     **Parameters**: `formulation`, of `FORMULATIONS`.
-    **Assumptions**: release is first order with the half-life that the published Weibull function gives; efflux by
-    P-gp, which all four inhibit far below the concentrations that reach the gut at these doses (Ki 0.04 umol/L), is
-    left out; blood:plasma is the racemate's for all; permeability of cells is predicted (as published it is faster
-    still: perfusion limits either way).
+    **Assumptions**: release is first order with the half-life that the published Weibull function gives; P-gp is left
+    out. Its efflux in the gut all four inhibit far below the concentrations that reach it at these doses (Ki
+    0.04 umol/L), but what it excretes with bile counts once CYP3A4 is inactivated: repeated doses accumulate too much
+    (`context`). Blood:plasma is the racemate's for all; permeability of cells is predicted (as published it is
+    faster still: perfusion limits either way). The published model has each inactivator compete for CYP3A4 too, with
+    Ki = KI, except against itself; that is left out.
     **Raises** `ValueError` for a formulation that is not there.
     **Reference**: Open Systems Pharmacology, Verapamil-Model (Hanke et al. 2020, Clin Pharmacol Ther): fu Sanaee 2011,
     Km, kinact and KI Wang 2013 and Tracy 1999, lipophilicity, turnover numbers and intestinal permeability identified
