@@ -23,6 +23,7 @@ from twinjax.cli import app
 from twinjax.models import OneCompartment
 from twinjax.page import Desk, Gate, Page
 from twinjax.page.asked import question
+from twinjax.page.due import still_to_come
 from twinjax.page.shown import POINTS, grid, plain, plan_of
 from twinjax.stream import Ward
 
@@ -427,7 +428,7 @@ def test_doses_that_came_due_while_the_page_was_open_are_no_error(page):
     try:
         status, _, found = asked(page, "/api/what-if", {"doses": doses, "begin": 26.5})
         assert status == 200, found
-        assert found["kept"] == [{"time": 48.0, "count": 1}, None, {"time": 50}]
+        assert found["kept"] == [{"time": 48.0, "count": 1}, None, {}]
         assert "200 at 36 has come due since the page was read: it counts as given" in found["passed"][0]
         assert "50 at 39" in found["passed"][1]
         assert "not on record" in found["passed"][1]
@@ -443,6 +444,28 @@ def test_doses_that_came_due_while_the_page_was_open_are_no_error(page):
         assert asked(page, "/api/hash")[2]["begin"] == 40.0
     finally:
         desk.clock = before
+
+
+def test_what_came_due_is_what_is_on_record_and_no_more():
+    """Of two doses where one is on record one was given; an infusion is not another that takes longer; what is on
+    record and was not asked is said.
+    """
+    once = {"time": 8.0, "amount": 100.0, "into": "central", "duration": None}
+    hour = {**once, "time": 9.0, "duration": 1.0}
+    ask = {"time": 8.0, "amount": 100.0}
+
+    def said(*doses, record=(once,)):
+        left, kept, words = still_to_come([*doses], 7.0, 10.0, record, "central")
+        assert left == [d for d in doses if d["time"] > 10.0]
+        return kept, ["as planned" if "as it was planned" in w else "not among" if "not among" in w else "left out"
+                      for w in words]  # fmt: skip
+
+    assert said(ask, ask) == ([None, None], ["as planned", "left out"])
+    assert said(ask, ask, record=(once, once)) == ([None, None], ["as planned", "as planned"])
+    assert said({**hour, "duration": 1.0 + 1e-9}, record=(hour,)) == ([None], ["as planned"])
+    assert said({**hour, "duration": 6.0}, record=(hour,)) == ([None], ["left out", "not among"])
+    assert said({"time": 12.0, "amount": 70.0}) == ([], ["not among"])
+    assert said({"time": 12.0, "amount": 70.0}, record=({**once, "time": 7.0}, {**once, "time": 10.0})) == ([], [])
 
 
 def test_a_filter_of_states_is_refused_in_words(tmp_path):

@@ -142,6 +142,27 @@ def test_a_dose_that_comes_due_leaves_the_others_as_they_were_typed(page):
     assert page.run("$('news').hidden") is False
 
 
+def test_a_dose_that_is_being_typed_stays_as_it_is(page):
+    """While an answer is under way in which another has come due, and where what is typed so far is in the past."""
+    page.run("$('add').click()")
+    page.run("var time = document.querySelectorAll('.dose')[1].querySelector('[name=time]'); time.focus(); 0")
+    say(page, "/api/view", {**view("a", 10.0), "begin": 135.0, "plan": []})
+    answer = {**forecast(30.0, 30.0), "hash": "a", "doses": [], "begin": 135.0, "passed": ["One has come due."]}
+    say(page, "/api/what-if", {**answer, "kept": [None, {"time": 150}]})
+    page.run("var free; held = new Promise((done) => { free = done; }); state.other = null; var under = simulate(); 0")
+    page.run(
+        "held = null; time.value = '144'; time.dispatchEvent(new Event('input', { bubbles: true })); clearTimeout(waiting)"
+    )
+    page.run("free(); under.then(() => 0)")
+    assert page.run("[time.value, state.other, document.querySelectorAll('.dose').length]") == ["144", None, 2]
+    page.run("time.value = '13'; 0")
+    say(page, "/api/what-if", {**answer, "kept": [None, None]})
+    page.run("simulate()")
+    assert page.run("[time.value, document.activeElement === time, document.querySelectorAll('.dose').length]") == [
+        "13", True, 1]  # fmt: skip
+    assert text(page, "dose-said") == "One has come due."
+
+
 def test_what_was_asked_of_another_twin_or_output_is_dropped_when_it_comes(page):
     page.run("var free; held = new Promise((done) => { free = done; }); 0")
     say(page, "/api/what-if", {**forecast(30.0, 30.0), "hash": "a", "doses": []})

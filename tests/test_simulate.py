@@ -19,7 +19,7 @@ from twinjax.naming import bind
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
 from twinjax.solve.fused import Fused, Linear, Rodas5P, Tsit5
-from twinjax.solve.problem import NOT_FINITE, OK, RESULTS, TOO_STIFF, build
+from twinjax.solve.problem import BEFORE_START, NOT_FINITE, OK, RESULTS, TOO_STIFF, build
 from twinjax.solve.simulate import choose, pose, simulate
 from twinjax.solve.tracks import Area
 from twinjax.units import Rate, Response
@@ -117,6 +117,12 @@ def test_a_start_is_before_everything():
         simulate(tumour, None, np.ones((2, 1)), start=np.zeros(3))
     with pytest.raises(ValueError, match="has no derivatives"):
         jax.grad(lambda t: simulate(tumour, None, [10.0], start=t).output.size[0, 0])(0.0)
+    found = jax.jit(lambda t: simulate(tumour, None, t, start=8.0))(np.array([[10.0, 20.0], [4.0, 20.0]]))
+    np.testing.assert_array_equal(found.result, [OK, BEFORE_START])
+    np.testing.assert_allclose(found.output.size[0], 2.0 * np.exp(0.03 * np.array([2.0, 12.0])), rtol=RTOL["fused"])
+    assert np.isnan(found.output.size[1]).all()
+    given = jax.jit(lambda t: simulate(MODEL, Regimen.dose(1.0, at=t), [10.0], start=1.0).result)
+    assert (int(given(2.0)[0]), int(given(0.5)[0])) == (OK, BEFORE_START)
     problem = pose(tumour, None, [10.0], start=0.0)
     area, _ = Fused(method=Tsit5(), rtol=1e-9, atol=1e-9).track(problem, [Area("size")])
     assert float(area[0, 0]) == pytest.approx(2.0 / 0.03 * np.expm1(0.3), rel=1e-6)

@@ -91,6 +91,17 @@ def test_residual_errors(said, kind):
     assert type(Study.of(changed("model/residual/plasma", said)).residual["plasma"]) is kind
 
 
+def test_residual_errors_that_vary_between_people():
+    tables = changed("model/residual/plasma", {"additive": 0.7, "proportional": 0.1})
+    tables["model"]["variability"] = {"cl": 0.3, "plasma.proportional": 0.4}
+    study = Study.of(tables)
+    assert study.population().varying_errors == ("plasma.proportional",)
+    assert float(study.population().theta["omega.plasma.proportional"]) == 0.4
+    assert Study.of(tomllib.loads(study.to_toml())).variability == study.variability
+    tables["model"]["variability"] = {"plasma.lognormal": 0.4}
+    assert "there is no parameter 'plasma.lognormal'" in problems(tables)
+
+
 @pytest.mark.parametrize(
     ("said", "kind"),
     [

@@ -18,8 +18,10 @@ from twinjax.assimilation.bedside import Bedside
 from twinjax.assimilation.belief import NormalBelief, Particles
 from twinjax.assimilation.comparable import uneven
 from twinjax.assimilation.history import History, written_out
+from twinjax.assimilation.methods.base import LEARNT, UNFINISHED, WHY
 from twinjax.assimilation.prescription import Schedule
 from twinjax.assimilation.storage import from_dict, to_dict
+from twinjax.assimilation.waiting import Left, waiting
 from twinjax.models import OneCompartment, TwoCompartment
 from twinjax.models.base import AbstractModel
 from twinjax.solve.diffrax import Diffrax
@@ -273,6 +275,20 @@ def test_what_particles_cannot_learn_is_left_out_and_tried_again():
     assert [m["value"] for m in twin.trail[-1]["left"]] == [1e5]
     assert list(twin.audit.left) == [0, 0, 2, 1]
     near(twin, [1.0, 2.5, 7.0, 11.0], [1.9, 0.8, 2.9, 4.1])
+
+
+def test_of_two_equal_measurements_one_may_wait():
+    """The one that waits stays what it is, whatever comes before it, beside it or after it."""
+    known = History("P").joined(tj.News.of(tj.Measurements.of([7.0, 9.0, 7.0], [6.0, 1.0, 6.0])))[0]
+    method, row = tj.ParticleFilter(), {"time": 7.0, "output": 1, "value": 6.0, "why": WHY[UNFINISHED], "waits": True}
+    for k in (0, 1):
+        said = Left.of(method, [[0, *(UNFINISHED if i == k else LEARNT for i in range(3))]]).told(0, known)
+        assert said == {"left": [{"row": k, **row}]}
+        later, fresh, _ = known.joined(tj.News.of(tj.Measurements.of([4.0, 7.0, 11.0], [2.0, 6.0, 3.0])))
+        np.testing.assert_array_equal(later.measurements.value, [2.0, 6.0, 6.0, 6.0, 1.0, 3.0])
+        (found,) = waiting([({}, json.loads(json.dumps(said)))], [fresh], 8)
+        np.testing.assert_array_equal(found.nonzero()[0], [2 + k])
+    assert waiting([({},)], [fresh], 8) is None
 
 
 def test_particles_and_nuts_have_the_same_posterior(filtered):

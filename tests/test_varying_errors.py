@@ -150,7 +150,7 @@ def test_what_does_not_go_with_it_is_refused_in_words():
         )  # fmt: skip
     with pytest.raises(ValueError, match=r"no parameter 'plasma\.addtive'; did you mean"):
         tj.Population(OneCompartment(cl=3.0, v=40.0), residual=tj.Additive(0.1), variability={"plasma.addtive": 0.5})
-    for method, why in ((tj.FO(), "at eta = 0"), (tj.FOCE(), "at eta = 0"), (tj.TwoStage(), "omega.plasma")):
+    for method, why in ((tj.FO(), "at eta = 0"), (tj.FOCE(), "at eta = 0"), (tj.TwoStage(), r"that vary.*use FOCEI")):
         with pytest.raises(ValueError, match=why):
             tj.fit(POPULATION, TRIAL, method=method)
     below = tj.Subject("0", DOSES, tj.Measurements([1.0, 30.0], [4.0, 0.2], ("plasma",) * 2, [0, 1]))
@@ -159,6 +159,10 @@ def test_what_does_not_go_with_it_is_refused_in_words():
     for method in (tj.EnsembleKalman(), tj.StateEnsembleKalman(tj.ProcessNoise({"central": 1.0}))):
         twin = tj.Twin.of(POPULATION, doses=DOSES, method=method)
         with pytest.raises(ValueError, match="alike in everybody"):
+            tj.assimilate(twin, tj.Measurements.of(TIMES, VALUES[0]))
+    for method in (tj.MAP(search=tj.FOCE()), tj.LaplaceImportance(search=tj.FOCE())):
+        twin = tj.Twin.of(POPULATION, doses=DOSES, method=method)
+        with pytest.raises(ValueError, match=r"FOCE searches modes .* at eta = 0, and plasma\.proportional varies"):
             tj.assimilate(twin, tj.Measurements.of(TIMES, VALUES[0]))
     with pytest.raises(ValueError, match="there is no parameter with variability"):
         tj.drifting(POPULATION, {"plasma.proportional": 0.1}, [10.0])

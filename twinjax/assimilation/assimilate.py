@@ -75,7 +75,7 @@ def _assimilated(twins: Sequence[Twin], each: Sequence[News], when: datetime.dat
         belief = jax.tree.map(lambda a, b: jnp.where(again.reshape((-1,) + (1,) * (a.ndim - 1)), a, b), prior, belief)
         whole = jnp.where(again[:, None], bedside.design.observed.there, bedside.fresh)
         bedside = eqx.tree_at(lambda b: b.fresh, bedside, whole)
-    old = waiting([t.trail for t in twins], [h for h, _, _ in joined], bedside.fresh.shape[1])
+    old = waiting([t.trail for t in twins], [f for _, f, _ in joined], bedside.fresh.shape[1])
     learnt = learn(first.method, bedside, belief, jax.random.fold_in(key, 2), old)
     plain = [news_dict(n) for n in each]  # while that is computed
     learnt = jax.device_get(learnt)

@@ -17,15 +17,18 @@ from twinjax.assimilation.history import History
 from twinjax.assimilation.methods.base import LEARNT, WHY, AbstractAssimilation, Learnt
 
 
-def waiting(trails: Sequence[Sequence[Mapping[str, Any]]], histories: Sequence[History], rows: int) -> Any:
-    """Which rows `(patients, rows)` of a bedside were left out and are to be tried again; None where none are."""
-    sought = [{(m["time"], m["output"], m["value"]) for m in t[-1].get("left", ()) if m["waits"]} for t in trails]
+def waiting(trails: Sequence[Sequence[Mapping[str, Any]]], fresh: Sequence[np.ndarray], rows: int) -> Any:
+    """Which rows `(patients, rows)` of a bedside were left out and are to be tried again; None where none are.
+
+    **Parameters**: `fresh`, of every patient, which measurements have come since; the others are in the order in which
+    they were, so that a row is known by its place among them (two measurements may be equal).
+    """
+    sought = [[m["row"] for m in t[-1].get("left", ()) if m["waits"]] for t in trails]
     if not any(sought):
         return None
     found = np.zeros((len(trails), rows), bool)
-    for i, (own, m) in enumerate(zip(sought, (h.measurements for h in histories), strict=True)):
-        each = zip(m.time.tolist(), m.output, m.value.tolist(), strict=True)
-        found[i, 1 : 1 + len(m)] = [r in own for r in each]
+    for i, (own, new) in enumerate(zip(sought, fresh, strict=True)):
+        found[i, 1 + np.flatnonzero(~new)[own]] = True
     return found
 
 
@@ -88,6 +91,6 @@ class Left:
         m, rows = history.measurements, []
         for k in self.codes[i, 1:].nonzero()[0].tolist():
             code = int(self.codes[i, k + 1])
-            rows.append({"time": float(m.time[k]), "output": m.output[k], "value": float(m.value[k]),
+            rows.append({"row": k, "time": float(m.time[k]), "output": m.output[k], "value": float(m.value[k]),
                          "why": WHY[code], "waits": code in self.method.tries_again})  # fmt: skip
         return {"left": rows}

@@ -14,34 +14,41 @@ def still_to_come(
 
     **Parameters**: `doses`, in plain data, as they may be written; `record`, a row for each dose that the twin knows
     of; `into`, where one goes that does not say.
-    **Returns** the doses; for each that was asked its time and count now, None where it is past as a whole (empty where
-    none came due); and what is to be said of those that did, in words. Doses from before `since`, and what is not
-    understood, are left as they are.
+    **Returns** the doses; for each that was asked its time and count now, where some of it came due, None where all of
+    it did (empty where nothing did); and what is to be said, in words, of those that came due and of what is on record
+    since then and was not asked. Doses from before `since`, and what is not understood, are left as they are.
     """
     if not since < begin or not isinstance(doses, list):
         return doses, [], []
     left, kept, said = [], [], []
+    free = list(record)  # each is one dose that was given, and no more
     for d in doses:
         numbers = _numbers(d)
         if numbers is None or not since <= numbers[0] < begin:
             left.append(d)
-            kept.append({n: d[n] for n in ("time", "count") if n in d} if isinstance(d, Mapping) else {})
+            kept.append({})
             continue
         time, every, count = numbers
-        due = min(count, math.ceil((begin - time) / every - 1e-9)) if count > 1 else 1
-        for t in (time + k * every for k in range(due)):
-            known = any(abs(r["time"] - t) < 1e-6 and _same(r, d, into) for r in record)
-            what = "counts as given, as it was planned" if known else (
+        past = min(count, math.ceil((begin - time) / every - 1e-9)) if count > 1 else 1
+        for t in (time + k * every for k in range(past)):
+            known = next((i for i, r in enumerate(free) if abs(r["time"] - t) < 1e-6 and _same(r, d, into)), None)
+            if known is not None:
+                del free[known]
+            what = "counts as given, as it was planned" if known is not None else (
                 "is left out, as it is not on record: if it was given, send it to the ward in a message"
             )  # fmt: skip
             said.append(f"The dose of {d.get('amount')} at {t:.10g} has come due since the page was read: it {what}.")
-        if due == count:
+        if past == count:
             kept.append(None)
             continue
-        now = {"time": time + due * every, "count": count - due}
+        now = {"time": time + past * every, "count": count - past}
         kept.append(now)
         left.append({**d, **now})
-    return left, (kept if said else []), said
+    due = bool(said)
+    said += [f"The dose of {r['amount']:.10g} at {r['time']:.10g} has come due since the page was read: it counts as "
+             "given, as it is on record, though it is not among these." for r in free
+             if since < r["time"] < begin]  # fmt: skip
+    return left, (kept if due else []), said
 
 
 def _numbers(d: Any) -> tuple[float, float, int] | None:
@@ -63,6 +70,8 @@ def _numbers(d: Any) -> tuple[float, float, int] | None:
 def _same(record: Mapping[str, Any], d: Mapping[str, Any], into: str) -> bool:
     """Whether a dose on record is the one that was asked, in the model's units."""
     amount, over = d.get("amount"), d.get("duration")
-    alike = isinstance(amount, int | float) and math.isclose(record["amount"], amount, rel_tol=1e-6)
-    return alike and record["into"] == d.get("into", into) and (record["duration"] is None) == (not over) and (
-        "unit" not in d)  # fmt: skip
+    if not isinstance(amount, int | float) or not isinstance(over or 0.0, int | float) or "unit" in d:
+        return False
+    alike = math.isclose(record["amount"], amount, rel_tol=1e-6)
+    return alike and math.isclose(record["duration"] or 0.0, over or 0.0, rel_tol=1e-6) and (
+        record["into"] == d.get("into", into))  # fmt: skip

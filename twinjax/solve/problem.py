@@ -18,7 +18,7 @@ from twinjax.models.base import AbstractModel, input_names, state_names
 from twinjax.naming import resolve
 from twinjax.solve.tracks import AbstractTrack
 
-OK, MAX_STEPS, NOT_FINITE, STEP_TOO_SMALL, NO_STEADY_STATE, OVERLAP, TOO_STIFF = range(7)
+OK, MAX_STEPS, NOT_FINITE, STEP_TOO_SMALL, NO_STEADY_STATE, OVERLAP, TOO_STIFF, BEFORE_START = range(8)
 RESULTS = {
     OK: "solved",
     MAX_STEPS: "the step limit was reached; raise max_steps, or choose a stiff method",
@@ -29,6 +29,7 @@ RESULTS = {
     OVERLAP: "steady-state infusions overlap more often than was planned for; pass a larger overlap",
     TOO_STIFF: "rates times the time between two events or samples exceed the 4e6 to which a matrix exponential keeps "
     "its digits; choose Fused() or Diffrax()",
+    BEFORE_START: "a dose or sample is before the start, where the initial state holds; give an earlier start",
 }
 """What each result code means, in words."""
 
@@ -184,7 +185,8 @@ def build(
     never comes; `overlap`, how many infusions of a steady-state regimen may run at once (default: from the data, at
     least 2); `start`, when `initial` holds, one for all or `(patients,)` (default: the earliest sample or dose).
     **Raises** `ValueError` for a dose into a compartment that is not there, shapes that do not agree, a time that
-    is not finite, and a sample or dose from before the start.
+    is not finite, and a sample or dose from before the start; where times are traced that is not known here, and
+    `simulate` says it by a result code.
     """
     time = _numbers(time, jnp.result_type(float))
     time = time.reshape(1) if time.ndim == 0 else time

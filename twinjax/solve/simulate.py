@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from twinjax.dosing import Regimen
 from twinjax.models.base import AbstractModel
@@ -14,7 +17,7 @@ from twinjax.solve.compiling import compiled
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
 from twinjax.solve.fused import Fused
-from twinjax.solve.problem import AbstractBackend, Problem, Solution, build
+from twinjax.solve.problem import BEFORE_START, AbstractBackend, Problem, Solution, build
 
 
 @runtime_checkable
@@ -82,10 +85,13 @@ def simulate(
     result code.
     **Returns** a `Solution` whose leaves have a leading patient axis.
     **Raises** `ValueError` for a dose into an unknown compartment, times that are not finite, a dose or sample from
-    before the start, and a backend that cannot serve; with `throw`, `RuntimeError` naming the patients that failed.
+    before the start (where its time is traced, that patient's result is `BEFORE_START` and its numbers are NaN), and a
+    backend that cannot serve; with `throw`, `RuntimeError` naming the patients that failed.
     """
     problem = pose(who, regimen, times, start=start)
     solution = _solve(choose(problem, backend), problem)
+    if start is not None and any(isinstance(x, Tracer) for x in (problem.time, problem.doses.time, problem.jumps.time)):
+        solution = _from_the_start(problem, solution)
     return solution.raise_failures(getattr(who, "ids", None)) if throw else solution
 
 
@@ -108,6 +114,17 @@ def pose(
     if not any(np.size(x) for x in jax.tree.leaves(schedule["time"])):
         raise ValueError("times is empty; give at least one time to sample at")
     return build(model, Regimen.none() if regimen is None else regimen, start=start, **schedule)
+
+
+def _from_the_start(problem: Problem, solution: Solution) -> Solution:
+    """The solution without patients of whom something is before the start, which is a problem's first sample."""
+    begin = problem.time[:, :1]
+    early = jnp.any(problem.time < begin, axis=1)
+    for r in (problem.doses, problem.jumps):
+        early |= jnp.any(r.given & (r.time < begin), axis=1)
+    nan = functools.partial(jax.tree.map, lambda x: jnp.where(early[:, None], jnp.nan, x))
+    result = jnp.where(early, BEFORE_START, solution.result)
+    return Solution(solution.time, nan(solution.output), nan(solution.state), result, solution.steps)
 
 
 @compiled

@@ -12,7 +12,7 @@ from jax.scipy.special import logsumexp
 from twinjax.assimilation.bedside import Bedside
 from twinjax.assimilation.belief import Particles, root
 from twinjax.assimilation.methods.base import AbstractAssimilation, Learnt
-from twinjax.assimilation.methods.mode import modes
+from twinjax.assimilation.methods.mode import modes, serves
 from twinjax.estimation.joint import joint
 from twinjax.estimation.methods.conditional import FOCEI
 from twinjax.population.population import Population
@@ -40,6 +40,10 @@ class LaplaceImportance(AbstractAssimilation):
     def prior(self, population: Population, patients: int, key: Any) -> Particles:
         """Draws of Omega."""
         return Particles.prior(population, patients, self.draws, key)
+
+    def check(self, bedside):
+        """As `MAP`."""
+        serves(self.search, bedside)
 
     def learn(self, bedside, belief, key):
         """Anew from all the data."""

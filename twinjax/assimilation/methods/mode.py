@@ -29,11 +29,25 @@ class MAP(AbstractAssimilation):
 
     search: FOCEI = eqx.field(default_factory=FOCEI)
 
+    def check(self, bedside):
+        """Refuses a search whose errors are those of eta = 0 where they vary between people."""
+        serves(self.search, bedside)
+
     def learn(self, bedside, belief, key):
         """The mode, anew from all the data: it costs no more than the news alone."""
         eta, spread, settled = modes(self.search, bedside, belief.mean)
         none = jnp.full(eta.shape[:1], jnp.nan)
         return Learnt(NormalBelief(eta, spread), settled, none, none)
+
+
+def serves(search: FOCEI, bedside: Bedside) -> None:
+    """**Raises** `ValueError` where a search takes residual errors at eta = 0 and they vary between people."""
+    varying = bedside.population.varying_errors
+    if varying and not search.interaction:
+        raise ValueError(
+            f"{search.name} searches modes with residual errors at eta = 0, and {varying[0]} varies between people; "
+            "use search=FOCEI()"
+        )
 
 
 @compiled

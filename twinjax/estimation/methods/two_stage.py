@@ -146,7 +146,8 @@ class TwoStage(AbstractAlgorithm):
     **Parameters**: `weighted`, the global two-stage: an EM that weights each subject by the precision of its own
     estimate and takes those errors out of Omega.
     **Raises** `ValueError` for covariate coefficients or scale shapes to estimate, and for the general form: fix them,
-    or take another method; for priors of what is read off the subjects' own estimates, which have none.
+    or take another method; for residual errors that vary between people; for priors of what is read off the subjects'
+    own estimates, which have none.
     **Reference**: Steimer, Mallet, Golmard & Boisvieux 1984, doi:10.3109/03602538409015066.
     """
 
@@ -204,7 +205,10 @@ def _served(p: Population, free: tuple[str, ...]) -> None:
     moved = [n for n in p.effects if n in p.scales and type(p.scales[n]) is not LogScale]
     known = set(names(p.model)) | {f"{o}.{n}" for o, r in p.residuals.items() for n in names(r)}
     coefficients = [n for n in free if n not in known]
-    coefficients += [f"omega.{n}" for n in p.varying_errors]
+    if p.varying_errors:
+        raise ValueError(
+            f"TwoStage has no residual errors that vary between people, and {p.varying_errors[0]} does: use FOCEI()"
+        )
     if p.write_out is not None or p.occasions is not None or other or moved or coefficients:
         what = ", ".join([*other, *moved, *coefficients]) or "the general form, or occasions"
         raise ValueError(

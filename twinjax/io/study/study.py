@@ -96,9 +96,10 @@ class Study:
         if model is None:
             raise StudyError(problems, source)
         known = names(model)
-        variability = read_variability(parts["variability"], known)
         more = list(files)
         residual = read_residuals(parts["residual"], model, folder, more)
+        errors = [f"{o}.{n}" for o, r in residual.items() if isinstance(r, AbstractResidual) for n in names(r)]
+        variability = read_variability(parts["variability"], (*known, *errors))
         study = Study(
             name=name, folder=folder, tables=copy.deepcopy(dict(tables)), model=model, variability=variability,
             correlations=read_correlations(parts["correlations"], variability),

@@ -210,7 +210,7 @@ async function simulate() {
     }
     state.other = found;
     $("dose-said").textContent = (found.passed || []).join(" ");
-    if (found.kept && found.kept.length) {
+    if (found.passed && found.passed.length) {
       remains(found.kept);
       if (!(await moved()) || turn !== state.turn) return;
     }
@@ -225,11 +225,14 @@ async function simulate() {
   }
 }
 
-// What is left of each dose, some of which have come due: the fields that are typed in stay where they are.
+// What is left of each dose, some of which have come due: the fields that are typed in stay where they are. A dose that
+// is being typed is not taken away, as “26” may be the beginning of “26.5”.
 function remains(kept) {
   const rows = [...document.querySelectorAll(".dose")];
   if (rows.length !== kept.length) return;
   kept.forEach((k, i) => {
+    const at = document.activeElement;
+    if (rows[i].contains(at) && (k === null || ["time", "every", "count"].includes(at.name))) return;
     if (k === null) return rows[i].remove();
     if ("time" in k) rows[i].querySelector("[name=time]").value = String(k.time);
     if ("count" in k) rows[i].querySelector("[name=count]").value = k.count > 1 ? String(k.count) : "";
@@ -391,7 +394,8 @@ function planned() {
 }
 
 let waiting = null;
-$("doses").addEventListener("input", () => { state.edited = true; clearTimeout(waiting); waiting = setTimeout(simulate, 150); });
+// What was asked before this is no longer what is typed: its answer is dropped.
+$("doses").addEventListener("input", () => { state.edited = true; state.turn++; clearTimeout(waiting); waiting = setTimeout(simulate, 150); });
 $("doses").addEventListener("submit", (event) => { event.preventDefault(); simulate(); });
 $("add").addEventListener("click", () => {
   state.edited = true;
