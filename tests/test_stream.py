@@ -68,13 +68,6 @@ def test_kills_at_any_moment_lose_nothing_and_repeat_nothing(tmp_path):
     assert book._connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-@pytest.fixture(scope="module")
-def ward(tmp_path_factory):
-    ward = Ward(tmp_path_factory.mktemp("ward") / "ward.sqlite", DRUG, codes=CODES)
-    ward.admit("P1", covariates={"weight": 70.0}, epoch=EPOCH)
-    return ward
-
-
 def message(id, **more):
     return {"id": id, "patient": "P1", **more}
 
@@ -88,7 +81,19 @@ GOOD = [
 ]
 
 
-def test_a_ward_learns_each_message_once(ward):
+@pytest.fixture(scope="module")
+def ward(tmp_path_factory):
+    """With one patient, who has had the good messages: tests come in any order, on any worker."""
+    ward = Ward(tmp_path_factory.mktemp("ward") / "ward.sqlite", DRUG, codes=CODES)
+    ward.admit("P1", covariates={"weight": 70.0}, epoch=EPOCH)
+    for m in GOOD:
+        assert ward.receive(json.dumps(m), now=NOW)[0].status == "applied"
+    return ward
+
+
+def test_a_ward_learns_each_message_once(tmp_path):
+    ward = Ward(tmp_path / "ward.sqlite", DRUG, codes=CODES)
+    ward.admit("P1", covariates={"weight": 70.0}, epoch=EPOCH)
     for m in GOOD:
         assert ward.receive(json.dumps(m), now=NOW)[0].status == "applied"
     own = tj.Twin.of(DRUG, id="P1", covariates={"weight": 70.0}, doses=tj.Regimen.repeat(200, every=12, count=4))
