@@ -88,7 +88,8 @@ def ward(tmp_path_factory):
     ward.admit("P1", covariates={"weight": 70.0}, epoch=EPOCH)
     for m in GOOD:
         assert ward.receive(json.dumps(m), now=NOW)[0].status == "applied"
-    return ward
+    yield ward
+    ward.close()
 
 
 def test_a_ward_learns_each_message_once(tmp_path):
@@ -114,6 +115,7 @@ def test_a_ward_learns_each_message_once(tmp_path):
         Ward(ward.ledger.file, DRUG.with_theta({"cl": 3.5}))
     with pytest.raises(ValueError, match="has a twin already"):
         ward.admit("P1", covariates={"weight": 70.0})
+    ward.close()
 
 
 @pytest.mark.parametrize(
@@ -294,10 +296,12 @@ def test_what_could_not_be_learnt_is_said_until_it_is(tmp_path):
     status, why = sent("b", 2.0, 1e200)
     assert status == "applied"
     assert why.startswith("1e+200 at 2 is on record and not in the belief: no particle explains it")
+    ward.close()
     ward = Ward(tmp_path / "ward.sqlite", own, method=tj.ParticleFilter(particles=50, moves=1))  # from its file
     assert sent("c", 3.0, 4.0) == ("applied", why)
     assert ward.twin("P").trail[-1]["settled"]
     assert sent("b", 2.0, 1e200)[0] == "duplicate"
+    ward.close()
 
 
 def test_a_clock_may_be_a_little_ahead():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterator
@@ -254,20 +255,19 @@ def _ward(store: Path, *, source: str | None = None, codes: Any = None, method: 
     methods = {c.__name__: c for c in (MAP, LaplaceImportance, ParticleFilter)}
     if source is None and not store.is_file():
         raise ValueError(f"there is no file {store}; begin it with `twinjax twin init {store} PATIENT --source STUDY`")
-    ledger = Ledger(store)
-    begun = ledger.fact("source")
-    if begun is None:
-        if source is None:
-            raise ValueError(f"{store} says nothing of a prior; give --source, a study or the folder of a fit")
-        if method not in methods:
-            raise ValueError(f"--method {method!r} is none of {', '.join(methods)}")
-        begun = {"source": _absolute(source), "method": method}
-        ledger.state_fact("source", begun)
-    elif source is not None and _absolute(source) != begun["source"]:
-        raise ValueError(
-            f"{store} was begun with --source {begun['source']}; leave --source out, or begin another file"
-        )
-    ledger.close()
+    with contextlib.closing(Ledger(store)) as ledger:
+        begun = ledger.fact("source")
+        if begun is None:
+            if source is None:
+                raise ValueError(f"{store} says nothing of a prior; give --source, a study or the folder of a fit")
+            if method not in methods:
+                raise ValueError(f"--method {method!r} is none of {', '.join(methods)}")
+            begun = {"source": _absolute(source), "method": method}
+            ledger.state_fact("source", begun)
+        elif source is not None and _absolute(source) != begun["source"]:
+            raise ValueError(
+                f"{store} was begun with --source {begun['source']}; leave --source out, or begin another file"
+            )
     population = sought(begun["source"]).population
     return Ward(store, population, codes=codes, method=methods[begun["method"]]())
 

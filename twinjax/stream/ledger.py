@@ -11,6 +11,7 @@ import datetime
 import hashlib
 import json
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ class Ledger:
     def __init__(self, file: str | Path):
         self.file = Path(file)
         self._connection = sqlite3.connect(self.file, isolation_level=None, timeout=60.0)
+        weakref.finalize(self, _forgotten, self._connection).atexit = False
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk before it is said
         self._connection.executescript(_TABLES)
@@ -164,3 +166,9 @@ class Ledger:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _forgotten(connection: sqlite3.Connection) -> None:
+    """A ledger that is forgotten lets its file go, if that is in the thread that opened it."""
+    with contextlib.suppress(sqlite3.ProgrammingError):
+        connection.close()
