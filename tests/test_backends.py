@@ -21,10 +21,11 @@ from twinjax.models import (
     TwoCompartmentOral,
 )
 from twinjax.naming import bind, leaves
+from twinjax.solve.building import build
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
 from twinjax.solve.fused import Fused
-from twinjax.solve.problem import MAX_STEPS, NOT_FINITE, OK, RESULTS, STEP_TOO_SMALL, build
+from twinjax.solve.problem import MAX_STEPS, NOT_FINITE, OK, RESULTS, STEP_TOO_SMALL
 from twinjax.solve.simulate import pose, simulate
 from twinjax.units import Amount, Concentration, Number, Rate
 

@@ -17,10 +17,11 @@ from scipy.integrate import solve_ivp
 
 from twinjax.dosing import Regimen
 from twinjax.models import AbstractModel, OneCompartmentTransit, Route
+from twinjax.solve.building import build
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
 from twinjax.solve.fused import Fused
-from twinjax.solve.problem import NO_STEADY_STATE, NOT_FINITE, OK, OVERLAP, build
+from twinjax.solve.problem import NO_STEADY_STATE, NOT_FINITE, OK, OVERLAP
 from twinjax.units import Amount, AmountRate, Clearance, Concentration, Fraction, Rate, Time, Volume
 
 # The oracle integrates to 1e-11; twinjax's Diffrax to 1e-8 per step, whose errors add up over some hundred steps.

@@ -10,10 +10,11 @@ import pytest
 
 from twinjax.dosing import BOLUS, GIVEN_RATE, MODELLED_DURATION, MODELLED_RATE, Regimen
 from twinjax.models.base import AbstractModel, Route
+from twinjax.solve.building import build
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
 from twinjax.solve.fused import Fused
-from twinjax.solve.problem import OK, build
+from twinjax.solve.problem import OK
 from twinjax.units import Amount, AmountRate, Clearance, Concentration, Fraction, Rate, Time, Volume
 
 # Five digits are printed, so the reference itself is good to 5e-5 relative; 1e-4 allows for that and for NONMEM's own

@@ -14,9 +14,10 @@ from scipy.integrate import solve_ivp
 
 from twinjax.dosing import Regimen
 from twinjax.models import AbstractModel, OneCompartmentOral, Route
+from twinjax.solve.building import build
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.fused import Fused, Linear, Rodas5P, Tsit5
-from twinjax.solve.problem import MAX_STEPS, NOT_FINITE, OK, STEP_TOO_SMALL, build
+from twinjax.solve.problem import MAX_STEPS, NOT_FINITE, OK, STEP_TOO_SMALL
 from twinjax.units import Amount, Rate, Time
 
 METHODS = pytest.mark.parametrize("method", [Tsit5(), Rodas5P(), Linear()], ids=lambda m: type(m).__name__)

@@ -14,9 +14,10 @@ import pytest
 import twinjax.solve.fused.carry as carrying
 from twinjax.dosing import Regimen
 from twinjax.models import AbstractModel, FribergMyelosuppression, Route, TwoCompartment, coupled
+from twinjax.solve.building import build
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.fused import Fused, Linear, Rodas5P, Tsit5
-from twinjax.solve.problem import OK, build
+from twinjax.solve.problem import OK
 from twinjax.units import Amount, Rate, Time
 
 ON = 3.0

@@ -15,10 +15,11 @@ import pytest
 
 from twinjax.dosing import Regimen
 from twinjax.models import AbstractModel, OneCompartmentTransit, Route
+from twinjax.solve.building import build
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
 from twinjax.solve.fused import Fused, Rodas5P, Tsit5
-from twinjax.solve.problem import OK, build
+from twinjax.solve.problem import OK
 from twinjax.units import Amount, AmountRate, Clearance, Concentration, Fraction, Rate, Time, Volume
 
 AGREE = 1e-5

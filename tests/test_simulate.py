@@ -16,10 +16,11 @@ from twinjax.models import (
 )
 from twinjax.models.base import AbstractModel
 from twinjax.naming import bind
+from twinjax.solve.building import build
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
 from twinjax.solve.fused import Fused, Linear, Rodas5P, Tsit5
-from twinjax.solve.problem import BEFORE_START, NOT_FINITE, OK, RESULTS, TOO_STIFF, build
+from twinjax.solve.problem import BEFORE_START, NOT_FINITE, OK, RESULTS, TOO_STIFF
 from twinjax.solve.simulate import choose, pose, simulate
 from twinjax.solve.tracks import Area
 from twinjax.units import Rate, Response

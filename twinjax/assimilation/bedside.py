@@ -21,8 +21,9 @@ from twinjax.observation import Measurements
 from twinjax.population.cohort import covariate_table, sampling
 from twinjax.population.population import Population
 from twinjax.population.subject import Subject, TrialData
+from twinjax.solve.building import build
 from twinjax.solve.compiling import compiled
-from twinjax.solve.problem import AbstractBackend, Problem, build
+from twinjax.solve.problem import AbstractBackend, Problem
 
 _LEAST = 8
 """The fewest rows that are set aside for measurements and for doses."""

@@ -19,7 +19,8 @@ from twinjax.estimation.likelihood import Observations
 from twinjax.models.base import input_names, output_names, state_names
 from twinjax.observation import QUANTIFIED, Errors
 from twinjax.population.population import Population
-from twinjax.solve.problem import Doses, Problem, build
+from twinjax.solve.building import build
+from twinjax.solve.problem import Doses, Problem
 
 Built = tuple[Problem, Observations, dict[str, Any]]
 

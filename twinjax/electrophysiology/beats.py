@@ -13,7 +13,8 @@ from jax.custom_derivatives import SymbolicZero
 
 from twinjax.dosing import Regimen
 from twinjax.models.along import along
-from twinjax.solve.problem import AbstractBackend, build
+from twinjax.solve.building import build
+from twinjax.solve.problem import AbstractBackend
 
 
 def solved(

@@ -13,11 +13,12 @@ from jax.core import Tracer
 
 from twinjax.dosing import Regimen
 from twinjax.models.base import AbstractModel
+from twinjax.solve.building import build
 from twinjax.solve.compiling import compiled
 from twinjax.solve.diffrax import Diffrax
 from twinjax.solve.exact import Exact
 from twinjax.solve.fused import Fused
-from twinjax.solve.problem import BEFORE_START, AbstractBackend, Problem, Solution, build
+from twinjax.solve.problem import BEFORE_START, AbstractBackend, Problem, Solution
 
 
 @runtime_checkable
